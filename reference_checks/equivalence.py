@@ -1,0 +1,203 @@
+"""The proof, run: two models with the same weights on the same inputs.
+
+The verdict is given in float64, where correct networks agree to 1e-12 (‖a - b‖ / ‖b‖ over
+each output) and wrong ones do not; float32 is held against the float64 result with the
+official model's own float32 error as the measure.  Weights are random and calibrated,
+biases, gammas and batch-norm statistics included, so that nothing hides behind zeros and
+ones; inputs are two photographs and noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import keras
+import numpy as np
+
+from reference_checks.from_keras import from_keras, unallocated
+from reference_checks.graph import Graph
+from reference_checks.measure import param_class
+
+FLOAT64_BUDGET = 1e-12
+FLOAT32_FACTOR = 16
+"""A correct float32 run errs up to 8.5 times another's error; a wrong network a thousand."""
+FLOAT32_FLOOR = 8 * 2.0**-24
+
+
+@contextmanager
+def floatx(dtype: str) -> Iterator[None]:
+    """Models built inside compute and store in `dtype`."""
+    before = keras.config.floatx(), keras.config.dtype_policy()
+    keras.config.set_floatx(dtype)
+    keras.config.set_dtype_policy(dtype)
+    try:
+        yield
+    finally:
+        keras.config.set_floatx(before[0])
+        keras.config.set_dtype_policy(before[1])
+
+
+class Stored(Mapping[int, np.ndarray]):
+    """A model's weights by their index, read from the backend when they are asked for."""
+
+    def __init__(self, model: keras.Model) -> None:
+        self.weights = model.weights
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        return keras.ops.convert_to_numpy(self.weights[index].value)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(len(self.weights)))
+
+    def __len__(self) -> int:
+        return len(self.weights)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model in one precision, with its graph as imported."""
+
+    model: keras.Model
+    graph: Graph
+    dtype: str
+
+    @property
+    def values(self) -> Mapping[int, np.ndarray]:
+        return Stored(self.model)
+
+    def assign(self, values: Mapping[int, np.ndarray]) -> None:
+        """Give the variables their values; a variable without memory gets it now."""
+        for index, variable in enumerate(self.model.weights):
+            value = np.asarray(values[index], self.dtype)
+            if variable._value is None:
+                variable._initialize(keras.ops.convert_to_tensor(value))
+            else:
+                variable.assign(value)
+        for variable in self.model.variables:  # the state of random generators
+            if variable._value is None:
+                variable._deferred_initialize()
+
+    def run(self, x: np.ndarray, tensors: Sequence[int] = ()) -> list[np.ndarray]:
+        """The outputs, then the model's tensors of these numbers, for a batch `x`."""
+        outputs = [*self.model.outputs, *(self.graph.tensors[i] for i in tensors)]
+        model = keras.Model(self.model.inputs, outputs)
+        results = model(
+            keras.ops.convert_to_tensor(x.astype(self.dtype)), training=False
+        )
+        return [keras.ops.convert_to_numpy(r) for r in keras.tree.flatten(results)]
+
+
+def subject(build: Callable[[], keras.Model], dtype: str = "float64") -> Subject:
+    """Build a model in a precision, without memory for its weights until `assign`."""
+    with floatx(dtype), unallocated():
+        model = build()
+        return Subject(model, from_keras(model), dtype)
+
+
+def random_values(graph: Graph, seed: int) -> dict[int, np.ndarray]:
+    """Float64 weights by role: every one of them changes what the network computes."""
+    rng = np.random.default_rng(seed)
+    values: dict[int, np.ndarray] = {}
+    for op in graph.ops:
+        for weight in op.weights:
+            (index,) = weight.variables
+            if index in values:
+                continue
+            shape = graph.variables[index].shape
+            match weight.role, param_class(graph, op, weight):
+                case "kernel", _:
+                    scale = np.sqrt(2 / prod(weight.shape[:-1]))
+                    value = rng.standard_normal(shape) * scale
+                case ("gamma" | "variance", _) | ("by", "kernel"):
+                    value = rng.uniform(0.5, 1.5, shape)
+                case _, "fixed":
+                    value = rng.choice((-1.0, 1.0), shape)
+                case _:
+                    value = rng.standard_normal(shape) * 0.1
+            values[index] = value
+    return values
+
+
+def calibrate(subject: Subject, x: np.ndarray, seed: int) -> None:
+    """Batch-norm statistics from one pass in training mode over `x`, then perturbed.
+
+    Untouched random statistics let activations grow or vanish with depth.
+    """
+    norms = [
+        layer
+        for layer in subject.model._flatten_layers()
+        if isinstance(layer, keras.layers.BatchNormalization)
+    ]
+    if not norms:
+        return
+    momenta = [layer.momentum for layer in norms]
+    for layer in norms:
+        layer.momentum = 0.0
+    try:
+        subject.model(
+            keras.ops.convert_to_tensor(x.astype(subject.dtype)), training=True
+        )
+    finally:
+        for layer, momentum in zip(norms, momenta, strict=True):
+            layer.momentum = momentum
+    rng = np.random.default_rng(seed)
+    for layer in norms:
+        mean = keras.ops.convert_to_numpy(layer.moving_mean)
+        variance = keras.ops.convert_to_numpy(layer.moving_variance)
+        deviation = np.sqrt(variance) + 1e-3
+        layer.moving_mean.assign(
+            mean + 0.1 * deviation * rng.standard_normal(mean.shape)
+        )
+        layer.moving_variance.assign(
+            deviation**2 * rng.uniform(0.75, 1.25, variance.shape)
+        )
+
+
+def photographs(size: tuple[int, int, int]) -> np.ndarray:
+    """Two photographs (from scikit-image) as (2, height, width, channels) in [-1, 1]."""
+    from skimage import data, transform
+
+    pictures = []
+    for picture in (data.astronaut(), data.coffee()):
+        side = min(picture.shape[:2])
+        square = transform.resize(picture[:side, :side], size[:2], anti_aliasing=True)
+        if size[2] == 1:
+            square = square.mean(axis=-1, keepdims=True)
+        pictures.append(2 * square - 1)
+    return np.stack(pictures)
+
+
+def inputs(size: tuple[int, int, int], seed: int) -> np.ndarray:
+    """Two photographs and one picture of noise: (3, height, width, channels)."""
+    noise = np.random.default_rng(seed).standard_normal((1, *size))
+    return np.concatenate([photographs(size), noise])
+
+
+def distance(candidate: np.ndarray, reference: np.ndarray) -> float:
+    """‖candidate - reference‖ / ‖reference‖; infinite where anything is not finite.
+
+    NaN on both sides is a difference: nothing was compared.
+    """
+    if candidate.shape != reference.shape:
+        return float("inf")
+    if not (np.all(np.isfinite(candidate)) and np.all(np.isfinite(reference))):
+        return float("inf")
+    scale = float(np.linalg.norm(reference))
+    gap = float(np.linalg.norm(candidate.astype(np.float64) - reference))
+    if scale == 0:
+        return 0.0 if gap == 0 else float("inf")
+    return gap / scale
+
+
+def counterfeit(values: np.ndarray) -> bool:
+    """Whether an array that says float64 was computed in float32.
+
+    Keras demotes float64 off TensorFlow; what comes back then is representable in float32.
+    """
+    return values.dtype != np.float64 or bool(
+        np.array_equal(values, values.astype(np.float32).astype(np.float64))
+    )
