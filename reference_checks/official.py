@@ -1,0 +1,358 @@
+"""faithful → official: a library's model held against our implementation.
+
+First statically: with the recorded deviations switched on, both are the same graph after
+proven rewrites, and the deviations' costs add up exactly.  Then the proof is run: weights
+go across in both directions and outputs and row activations are compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from reference_checks import equivalence, models, notation, rows
+from reference_checks.alignment import Alignment, Ambiguous, align
+from reference_checks.checks import Networks
+from reference_checks.diff import AbsorbedDifference, Diff, diff, text
+from reference_checks.equivalence import Subject
+from reference_checks.from_keras import from_keras, unallocated
+from reference_checks.graph import Graph
+from reference_checks.load import Paper
+from reference_checks.measure import all_params, multiply_adds
+from reference_checks.record import Record, Verdict
+from reference_checks.rewrites import canonical
+from reference_checks.spec import Deviation, Official, Variant
+from reference_checks.transfer import transfer
+
+SEED = 1998
+
+
+def check_official(
+    networks: Networks, paper: Paper, variant: str, official: Official, *,
+    run: bool = True, published: bool = False,
+) -> Iterator[Record]:  # fmt: skip
+    """Records of an official model: deviations, structure, and, if `run`, equivalence."""
+    entry = paper.spec.variants[variant]
+    pair = _Pair(networks, paper, variant, entry, official)
+    try:
+        with unallocated():
+            theirs = from_keras(pair.build_official())
+    except models.NotAvailable as missing:
+        yield pair.record("structure", Verdict.NOT_RUN, detail=str(missing))
+        return
+    ours = networks.graph(paper, variant, **pair.knobs)
+    try:
+        found = diff(ours, theirs)
+    except Ambiguous as problem:
+        yield pair.record("structure", Verdict.CONTRADICTED, detail=str(problem))
+        return
+    yield from pair.deviations(found, theirs)
+    yield from pair.accounting(theirs)
+    yield pair.structure(found)
+    if not found.same:
+        for check in ("transfer", "outputs", "activations"):
+            yield pair.record(check, Verdict.NOT_RUN, detail="the structure differs")
+        return
+    yield from pair.rows(found)
+    if not run:
+        for check in ("transfer", "outputs", "activations"):
+            yield pair.record(check, Verdict.NOT_RUN, detail="static run")
+        return
+    yield from pair.run()
+    if published:
+        yield from pair.published()
+
+
+class _Pair:
+    """An official model and the variant that it claims to be."""
+
+    def __init__(
+        self, networks: Networks, paper: Paper, variant: str, entry: Variant,
+        official: Official,
+    ) -> None:  # fmt: skip
+        self.networks, self.paper, self.variant = networks, paper, variant
+        self.entry, self.official = entry, official
+        self.entries: Mapping[str, Deviation] = {
+            name: paper.spec.deviations[name] for name in official.deviations
+        }
+        self.knobs = {d.knob: d.value for d in self.entries.values() if d.knob}
+
+    def record(self, check: str, verdict: Verdict, **more: Any) -> Record:
+        index = self.paper.spec.variants[self.variant].official.index(self.official)
+        more.setdefault(
+            "at", self.paper.at("variants", self.variant, "official", index)
+        )
+        return Record(
+            self.paper.stem, self.variant, self.official.model, check, verdict, **more
+        )
+
+    def build_official(self, **options: Any) -> Any:
+        _, _, named = models.parse(self.official.model)
+        sizes = {"input_shape": tuple(self.entry.input), "classes": self.entry.classes}
+        return models.build(self.official.model, **{**sizes, **options, **named})
+
+    def build_ours(self) -> Any:
+        return models.build_paper(self.paper, self.variant, self.knobs)
+
+    # Deviations and what they cost ---------------------------------------------------
+
+    def deviations(self, found: Diff, theirs: Graph) -> Iterator[Record]:
+        """Each recorded deviation holds exactly; each difference is recorded."""
+        left = list(found.absorbed) if found.same else []
+        for name, entry in self.entries.items():
+            path = ("deviations", name)
+            if entry.knob is not None:
+                verdict, measured, detail = self._knob(entry, theirs)
+            else:
+                group = next((g for g in left if _matches(entry, g)), None)
+                verdict, measured, detail = self._absorbed(entry, group, found)
+                if group is not None:
+                    left.remove(group)
+            yield self.record(
+                "deviation", verdict, claim=name, printed=self._recorded(entry),
+                measured=measured, detail=detail, at=self.paper.at(*path),
+            )  # fmt: skip
+        for group in left:
+            yield self.record(
+                "deviation", Verdict.CONTRADICTED, claim=f"unrecorded {group.attribute}",
+                measured=str(group), detail="no recorded deviation says so",
+            )  # fmt: skip
+
+    def _of(self, cost: int | Mapping[str, int]) -> int:
+        return cost if isinstance(cost, int) else cost.get(self.variant, 0)
+
+    def _recorded(self, entry: Deviation) -> str:
+        return _cost(
+            self._of(entry.params), self._of(entry.multiply_adds),
+            None if entry.layers is None else self._of(entry.layers),
+        )  # fmt: skip
+
+    def _absorbed(
+        self, entry: Deviation, group: AbsorbedDifference | None, found: Diff
+    ) -> tuple[Verdict, str, str]:
+        if group is None:
+            reason = "it vanished" if found.same else "the structure differs"
+            return Verdict.CONTRADICTED, "nothing", f"{entry.what} ({reason})"
+        layers = None if entry.layers is None else group.layers
+        measured = _cost(group.params, 0, layers)
+        same = measured == self._recorded(entry)
+        return (Verdict.EXACT if same else Verdict.CONTRADICTED), measured, entry.what
+
+    def _knob(self, entry: Deviation, theirs: Graph) -> tuple[Verdict, str, str]:
+        """A knob's cost against the faithful network, and that it is still needed."""
+        plain = self.networks.graph(self.paper, self.variant)
+        turned = self.networks.graph(
+            self.paper, self.variant, **{entry.knob: entry.value}
+        )
+        measured = _cost(
+            all_params(turned) - all_params(plain),
+            multiply_adds(turned) - multiply_adds(plain),
+        )
+        without = {k: v for k, v in self.knobs.items() if k != entry.knob}
+        others = canonical(self.networks.graph(self.paper, self.variant, **without))
+        if align(others, canonical(theirs)).isomorphic:
+            return Verdict.CONTRADICTED, measured, f"{entry.what} (it vanished)"
+        same = measured == self._recorded(entry)
+        return (Verdict.EXACT if same else Verdict.CONTRADICTED), measured, entry.what
+
+    def accounting(self, theirs: Graph) -> Iterator[Record]:
+        """The official count is ours plus the deviations, to the last one."""
+        ours = self.networks.graph(self.paper, self.variant)
+        for what, count in (("params", all_params), ("multiply_adds", multiply_adds)):
+            costs = [self._of(getattr(entry, what)) for entry in self.entries.values()]
+            official, total = count(theirs), count(ours) + sum(costs)
+            terms = "".join(f" {cost:+,}" for cost in costs if cost)
+            yield self.record(
+                "accounting", Verdict.EXACT if official == total else Verdict.CONTRADICTED,
+                claim=what, printed=f"{official:,}", measured=total,
+                detail=f"{count(ours):,}{terms} = {total:,}",
+            )  # fmt: skip
+
+    # Structure ---------------------------------------------------------------------
+
+    def structure(self, found: Diff) -> Record:
+        """Both are one graph after rewriting: a proof for every input and weight."""
+        if found.same:
+            detail = f"{len(found.alignment.pairs)} operations aligned one to one"
+            return self.record("structure", Verdict.PROVEN, detail=detail)
+        changes = "; ".join(str(change) for change in found.changes[:3])
+        more = len(found.changes) - 3
+        detail = changes + (f"; and {more} more" if more > 0 else "")
+        return self.record("structure", Verdict.CONTRADICTED, detail=detail)
+
+    def rows(self, found: Diff) -> Iterator[Record]:
+        """The official model's layer table, read through the alignment."""
+        if self.entry.table is None:
+            return
+        table = self.paper.spec.tables[self.entry.table]
+        names = found.a.row_of(table.rows)
+        aligned: list[str | None] = [None] * len(found.b.ops)
+        for i, j in found.alignment.pairs.items():
+            aligned[j] = names[i]
+        ours, theirs = rows.read(found.a, names), rows.read(found.b, aligned)
+        for name, row in theirs.items():
+            mine, cell = (notation.render(r.items) for r in (ours[name], row))
+            verdict = Verdict.EXACT if mine == cell else Verdict.CONTRADICTED
+            yield self.record(
+                "rows",
+                verdict,
+                row=name,
+                claim=table.source,
+                printed=mine,
+                measured=cell,
+            )
+
+    # Equivalence -------------------------------------------------------------------
+
+    def run(self) -> Iterator[Record]:
+        """Transfer both ways, outputs in float64 and float32, activations row by row."""
+        ours = equivalence.subject(self.build_ours)
+        theirs = equivalence.subject(self.build_official)
+        x = equivalence.inputs(tuple(self.entry.input), SEED)
+        theirs.assign(equivalence.random_values(theirs.graph, SEED))
+        equivalence.calibrate(theirs, x, SEED)
+        a, b = canonical(ours.graph), canonical(theirs.graph)
+        forwards = align(a, b)
+        moved = transfer(b, a, _inverse(forwards), theirs.values)
+        ours.assign(moved.values)
+        yield self.record(
+            "transfer", Verdict.EXACT, claim="official → ours", detail=str(moved)
+        )
+        points = self._points(a, b, forwards)
+        mine = ours.run(x, [p for _, p, _ in points])
+        reference = theirs.run(x, [p for _, _, p in points])
+        yield from self._compare_float64(mine[0], reference[0])
+        for (row, _, _), left, right in zip(
+            points, mine[1:], reference[1:], strict=True
+        ):
+            yield self._compare("activations", left, right, row=row, claim="float64")
+        yield self._compare_float32(ours, theirs, x, reference[0])
+        back = transfer(a, b, forwards, ours.values)
+        theirs.assign(back.values)
+        yield self.record(
+            "transfer", Verdict.EXACT, claim="ours → official", detail=str(back)
+        )
+        yield self._compare(
+            "outputs",
+            theirs.run(x[-1:])[0],
+            mine[0][-1:],
+            claim="float64, weights moved back",
+        )
+
+    def _points(
+        self, a: Graph, b: Graph, alignment: Alignment
+    ) -> list[tuple[str, int, int]]:
+        """For each row its last tensor that both models have, as (row, ours, theirs)."""
+        if self.entry.table is None:
+            return []
+        last: dict[str, tuple[int, int]] = {}
+        names = a.row_of(self.paper.spec.tables[self.entry.table].rows)
+        for i, op in enumerate(a.ops):
+            other = b.ops[alignment.pairs[i]]
+            if names[i] and op.tensor is not None and other.tensor is not None:
+                last[names[i]] = (op.tensor, other.tensor)
+        return [(row, *tensors) for row, tensors in last.items()]
+
+    def _compare(
+        self, check: str, candidate: np.ndarray, reference: np.ndarray, **more: Any
+    ) -> Record:
+        """Float64 arrays: bit-equal, within 1e-12, or a contradiction."""
+        if equivalence.counterfeit(reference) or equivalence.counterfeit(candidate):
+            detail = "the backend computed in float32 what it calls float64"
+            return self.record(check, Verdict.NOT_RUN, detail=detail, **more)
+        gap = equivalence.distance(candidate, reference)
+        if gap > equivalence.FLOAT64_BUDGET:
+            verdict = Verdict.CONTRADICTED
+        else:
+            equal = np.array_equal(candidate, reference)
+            verdict = Verdict.BIT_EQUAL if equal else Verdict.WITHIN_BUDGET
+        detail = f"relative error; the budget is {equivalence.FLOAT64_BUDGET:g}"
+        return self.record(check, verdict, measured=gap, detail=detail, **more)
+
+    def _compare_float64(
+        self, mine: np.ndarray, reference: np.ndarray
+    ) -> Iterator[Record]:
+        for what, part in (("photographs", slice(0, 2)), ("noise", slice(2, None))):
+            yield self._compare(
+                "outputs", mine[part], reference[part], claim=f"float64, {what}"
+            )
+
+    def _compare_float32(
+        self, ours: Subject, theirs: Subject, x: np.ndarray, reference: np.ndarray
+    ) -> Record:
+        """Float32 against the float64 result; the official model's own error measures it."""
+        runs = []
+        for double, build in ((ours, self.build_ours), (theirs, self.build_official)):
+            single = equivalence.subject(build, "float32")
+            single.assign(double.values)
+            runs.append(single.run(x)[0])
+            del single
+        mine, own = (equivalence.distance(run, reference) for run in runs)
+        budget = equivalence.FLOAT32_FACTOR * max(own, equivalence.FLOAT32_FLOOR)
+        if np.array_equal(*runs) and np.isfinite(mine):
+            verdict = Verdict.BIT_EQUAL
+        else:
+            verdict = Verdict.WITHIN_BUDGET if mine <= budget else Verdict.CONTRADICTED
+        return self.record(
+            "outputs", verdict, claim="float32, all inputs", measured=mine,
+            detail=f"error to float64; the official model's own is {own:.2g}",
+        )  # fmt: skip
+
+    def published(self) -> Iterator[Record]:
+        """The same with the weights that the library publishes, where they can be had."""
+        check = "published weights"
+        try:
+            theirs = self._published_subject()
+        except models.NotAvailable as missing:
+            yield self.record(
+                check, Verdict.NOT_RUN, claim="imagenet", detail=str(missing)
+            )
+            return
+        ours = equivalence.subject(self.build_ours)
+        a, b = canonical(ours.graph), canonical(theirs.graph)
+        moved = transfer(b, a, _inverse(align(a, b)), theirs.values)
+        ours.assign(moved.values)
+        x = equivalence.photographs(tuple(self.entry.input))
+        yield self._compare(
+            check, ours.run(x)[0], theirs.run(x)[0], claim="imagenet, float64"
+        )
+
+    def _published_subject(self) -> Subject:
+        with equivalence.floatx("float64"):
+            try:
+                model = self.build_official(weights="imagenet")
+            except models.ModelError as error:
+                raise models.NotAvailable(f"offline: {error}") from error
+            return Subject(model, from_keras(model), "float64")
+
+
+def _inverse(alignment: Alignment) -> Alignment:
+    pairs = {j: i for i, j in alignment.pairs.items()}
+    return Alignment(pairs, alignment.isomorphic)
+
+
+def _matches(entry: Deviation, group: AbsorbedDifference) -> bool:
+    """Whether a measured difference is what the deviation describes."""
+    return (
+        (entry.absorbed_by, entry.attribute) == (group.rewrite, group.attribute)
+        and _equal(entry.ours, group.a)
+        and _equal(entry.official, group.b)
+    )
+
+
+def _equal(recorded: str | None, value: Any) -> bool:
+    if recorded is None:
+        return value is None
+    if isinstance(value, float):
+        try:
+            return float(recorded) == value
+        except ValueError:
+            return False
+    return recorded == text(value)
+
+
+def _cost(params: int, operations: int, layers: int | None = None) -> str:
+    where = "" if layers is None else f" in {layers} layers"
+    return f"{params:+,} parameters, {operations:+,} multiply-adds{where}"

@@ -1,0 +1,57 @@
+"""JUnit XML, as CI servers read it: a suite for each paper, a case for each record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
+from reference_checks.record import Record
+from reference_checks.report.verdicts import message, tone
+from reference_checks.results import Results, failed, in_order, passes
+
+
+def render(results: Results) -> str:
+    """The document as text; what neither passed nor failed is skipped, and says why."""
+    results = results.plain()
+    root = Element("testsuites", name="paperspec", **_totals(results.records))
+    for paper in dict.fromkeys(record.paper for record in in_order(results.records)):
+        records = in_order(
+            record for record in results.records if record.paper == paper
+        )
+        suite = SubElement(root, "testsuite", name=paper, **_totals(records))
+        for record in records:
+            _case(suite, record)
+    indent(root)
+    return tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _totals(records: Sequence[Record]) -> dict[str, str]:
+    failures, held = len(failed(records)), passes(records)
+    return {
+        "tests": str(len(records)),
+        "failures": str(failures),
+        "errors": "0",
+        "skipped": str(len(records) - failures - held),
+        "time": f"{sum(record.seconds for record in records):.3f}",
+    }
+
+
+def _case(suite: Element, record: Record) -> None:
+    case = SubElement(
+        suite,
+        "testcase",
+        classname=f"{record.paper}.{record.variant}.{record.subject}",
+        name="::".join(
+            part for part in (record.check, record.row, record.claim) if part
+        ),
+        time=f"{record.seconds:.3f}",
+    )
+    printed, measured = message(record)
+    if tone(record.verdict) == "fail":
+        failure = SubElement(case, "failure", type=record.verdict, message=measured)
+        failure.text = f"{printed}\n{measured}"
+    elif not record.verdict.passes:
+        reason = ": ".join(part for part in (record.verdict, record.detail) if part)
+        SubElement(case, "skipped", type=record.verdict, message=reason)
+    if record.detail:
+        SubElement(case, "system-out").text = record.detail
