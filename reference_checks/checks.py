@@ -155,7 +155,7 @@ def digest(unit: Unit, options: Options) -> str:
     hashed = hashlib.sha256()
     root = unit.paper.path.resolve().parent.parent
     sources = [root / "implementations" / f"{unit.paper.stem}.py"]
-    sources += sorted(File(__file__).parent.glob("*.py"))
+    sources += sorted(File(__file__).parent.rglob("*.py"))
     for source in sources:
         if source.is_file():
             hashed.update(source.read_bytes())

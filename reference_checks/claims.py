@@ -292,6 +292,12 @@ class _PrintedRow:
                     printed=printed_size, measured=size(shape), at=at,
                 )  # fmt: skip
 
+    @property
+    def residual(self) -> bool:
+        """Whether the network has shortcuts: then each of its blocks has one."""
+        cells = (row.shortcut for row in self.table.rows.values())
+        return any(self.column(shortcuts) in shortcuts for shortcuts in cells)
+
     def parse(self, text: str) -> tuple[notation.Item, ...]:
         return notation.parse(
             text,
@@ -320,6 +326,8 @@ class _PrintedRow:
         gap = notation.difference(
             wanted, found, self.parse(shortcut) if shortcut else ()
         )
+        if gap is None and self.residual:
+            gap = _plain_blocks(wanted, found)
         name = self.row.erratum
         if name is None:
             return (Verdict.EXACT, "") if gap is None else (Verdict.CONTRADICTED, gap)
@@ -335,6 +343,17 @@ class _PrintedRow:
         if erratum.cost:
             return Verdict.EXPLAINED, erratum.what
         return Verdict.UNEXPLAINED, f"{erratum.what} Tried: {'; '.join(erratum.tried)}."
+
+
+def _plain_blocks(
+    wanted: tuple[notation.Item, ...], found: tuple[notation.Item, ...]
+) -> str | None:
+    """Why blocks are not residual: layer tables leave out shortcuts that are the identity."""
+    blocks = sum(i.repeats for i in wanted if isinstance(i, notation.Block))
+    shortcuts = sum(isinstance(item, notation.Residual) for item in found)
+    if shortcuts == blocks:
+        return None
+    return f"{blocks} blocks printed, {shortcuts} of them with a shortcut measured"
 
 
 def _same_size(text: str, shape: tuple[int | None, ...]) -> Verdict:

@@ -1,0 +1,39 @@
+"""The command `paperspec`.
+
+`list`, `lint` and `claims` read specs and import neither Keras nor a backend; everything
+heavier is imported inside the command that needs it.
+
+Exit codes: 0, all well; 1, something is contradicted (or two models differ); 2, bad input.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from reference_checks.cli.common import is_input_error
+from reference_checks.cli.parser import parser
+from reference_checks.load import SpecError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code."""
+    arguments = parser().parse_args(argv)
+    try:
+        return arguments.command(arguments)
+    except BrokenPipeError:  # `paperspec claims | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except SpecError as error:
+        for problem in error.problems:
+            print(problem, file=sys.stderr)
+        return 2
+    except Exception as error:
+        if not is_input_error(error):
+            raise
+        print(f"paperspec: {error}", file=sys.stderr)
+        return 2

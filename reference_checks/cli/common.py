@@ -1,0 +1,93 @@
+"""What several commands share: specs, models, the terminal."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from reference_checks.load import Paper, SpecError, discover, load
+
+
+class InputError(Exception):
+    """Bad input: the command ends with one line and exit code 2."""
+
+
+def is_input_error(error: Exception) -> bool:
+    """Errors that are the input's; their modules may be too heavy to import here."""
+    names = {"InputError", "ResultsError", "ModelError", "GraphError", "TransferError"}
+    names |= {"NotAvailable", "Ambiguous"}
+    return type(error).__name__ in names
+
+
+def folder(arguments: argparse.Namespace) -> Path:
+    """The folder of specs: as given, here, or beside the package."""
+    given = arguments.papers
+    if given is not None:
+        if not given.is_dir():
+            raise InputError(f"{given}: no such folder")
+        if given.resolve().name != "papers":
+            raise InputError(f"{given}: name it papers, with implementations beside it")
+        return given
+    here = Path("papers")
+    return here if here.is_dir() else Path(__file__).parents[2] / "papers"
+
+
+def load_papers(arguments: argparse.Namespace) -> dict[str, Paper]:
+    """All specs; every problem of every one of them at once."""
+    root = folder(arguments)
+    papers, problems = {}, []
+    for stem, path in discover(root.resolve().parent).items():
+        try:
+            papers[stem] = load(path)
+        except SpecError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise SpecError(problems)
+    if not papers:
+        raise InputError(f"{root}: no specs (*.yaml)")
+    return papers
+
+
+def select(papers: Mapping[str, Paper], patterns: Sequence[str]) -> list:
+    from reference_checks.checks import select
+
+    return select(papers, patterns)
+
+
+def print_json(data: Any) -> None:
+    print(json.dumps(data, indent=1, ensure_ascii=False))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Native libraries write to the terminal while TensorFlow starts; nobody asked."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(null)
+
+
+def start_keras() -> None:
+    with _quiet():
+        import keras  # noqa: F401
+
+
+def console(stderr: bool = False) -> Any:
+    from rich.console import Console
+
+    terminal = Console(stderr=stderr, highlight=False)
+    if not terminal.is_terminal and "COLUMNS" not in os.environ:
+        terminal.width = 100  # a log is not as narrow as rich takes it to be
+    return terminal

@@ -1,0 +1,172 @@
+"""The command line: commands, their options and help."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from reference_checks.cli import models, runs, specs
+
+RESULTS = Path("reports/results.json")
+
+EPILOG = """\
+examples:
+  paperspec check                          every paper, our networks and the official models
+  paperspec check resnet50 'vgg*' --static without running a network
+  paperspec check --json reports/results.json --report reports
+  paperspec show resnet50                  the layer table: printed | ours | official
+  paperspec count keras:ResNet50           parameters and multiply-adds, by layer
+  paperspec diff paper:resnet50 keras:ResNet50
+  paperspec transfer file:trained.keras paper:resnet50 --out ours.keras
+
+A model is paper:VARIANT, keras:NAME[,key=value], file:PATH or python:MODULE:FUNCTION.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line, also for shell completion."""
+    top = argparse.ArgumentParser(
+        prog="paperspec",
+        description="Is this network the one in the paper, and the one the library ships?",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action=_Version)
+    top.add_argument(
+        "--papers", type=Path, metavar="DIR",
+        help="folder of specs (default: ./papers, or the installed ones)",
+    )  # fmt: skip
+    commands = top.add_subparsers(metavar="COMMAND", required=True)
+
+    def add(
+        name: str, function: Any, text: str, example: str
+    ) -> argparse.ArgumentParser:
+        command = commands.add_parser(
+            name, help=text, description=text[0].upper() + text[1:] + ".",
+            epilog=f"example:\n  paperspec {example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )  # fmt: skip
+        command.set_defaults(command=function)
+        return command
+
+    select = {
+        "nargs": "*",
+        "metavar": "SELECT",
+        "help": "paper, variant, model or glob",
+    }
+
+    command = add(
+        "list", specs.list_, "papers, variants, official models, last verdicts", "list"
+    )
+    command.add_argument("select", **select)
+    command.add_argument("--json", action="store_true", help="print JSON")
+    command.add_argument(
+        "--from", dest="results", type=Path, default=RESULTS, metavar="FILE",
+        help=f"results to take the last verdicts from (default: {RESULTS})",
+    )  # fmt: skip
+
+    command = add(
+        "lint", specs.lint, "check specs against the format and their own arithmetic",
+        "lint papers/resnet.yaml",
+    )  # fmt: skip
+    command.add_argument("specs", nargs="*", type=Path, metavar="SPEC")
+    command.add_argument("--json", action="store_true", help="print JSON")
+
+    command = add(
+        "claims", specs.claims, "every printed number as data", "claims resnet50 --json"
+    )
+    command.add_argument("select", **select)
+    command.add_argument("--json", action="store_true", help="print JSON")
+
+    command = add(
+        "show", runs.show, "the layer table of a variant: printed | ours | official",
+        "show resnet50",
+    )  # fmt: skip
+    command.add_argument("variant", metavar="VARIANT")
+    command.add_argument("--json", action="store_true", help="print JSON")
+
+    command = add(
+        "count", models.count,
+        "parameters and multiply-adds of a model, by layer or row, under every convention",
+        "count keras:MobileNetV2,alpha=0.35",
+    )  # fmt: skip
+    command.add_argument("model", metavar="MODEL")
+    command.add_argument(
+        "--by", choices=("layer", "row"), help="default: row for paper:"
+    )
+    command.add_argument("--json", action="store_true", help="print JSON")
+
+    command = add(
+        "check", runs.check, "run the checks", "check resnet50 --json results.json"
+    )
+    command.add_argument("select", **select)
+    command.add_argument("--static", action="store_true", help="run no network")
+    command.add_argument(
+        "--weights", choices=("random", "imagenet"), default="random",
+        help="imagenet: run with the published weights as well",
+    )  # fmt: skip
+    command.add_argument(
+        "--json", metavar="FILE", help="write results after every unit; - for stdout"
+    )
+    command.add_argument(
+        "--resume", action="store_true", help="keep what FILE has done"
+    )
+    command.add_argument(
+        "--report", type=Path, metavar="DIR", help="write reports as well"
+    )
+
+    command = add(
+        "diff", models.diff, "structural difference of two models",
+        "diff paper:resnet50 keras:ResNet50",
+    )  # fmt: skip
+    command.add_argument("a", metavar="A")
+    command.add_argument("b", metavar="B")
+    command.add_argument("--json", action="store_true", help="print JSON")
+
+    command = add(
+        "transfer", models.transfer, "move weights from A into B and save B",
+        "transfer file:trained.keras paper:resnet50 --out ours.keras",
+    )  # fmt: skip
+    command.add_argument("a", metavar="A")
+    command.add_argument("b", metavar="B")
+    command.add_argument("--out", type=Path, required=True, metavar="FILE")
+
+    command = add(
+        "report", runs.report, "pages, Markdown and JUnit XML from a results file",
+        "report --from results.json --out reports",
+    )  # fmt: skip
+    command.add_argument(
+        "--from", dest="results", type=Path, default=RESULTS, metavar="FILE"
+    )
+    command.add_argument("--out", type=Path, required=True, metavar="DIR")
+
+    command = add(
+        "schema",
+        specs.schema,
+        "the JSON schema of specs",
+        "schema > papers/schema.json",
+    )
+
+    command = add("completion", completion, "a completion script", "completion bash")
+    command.add_argument("shell", choices=("bash", "zsh", "tcsh"))
+    return top
+
+
+def completion(arguments: argparse.Namespace) -> int:
+    import shtab
+
+    print(shtab.complete(parser(), arguments.shell))
+    return 0
+
+
+class _Version(argparse.Action):
+    def __init__(self, option_strings: Sequence[str], dest: str) -> None:
+        super().__init__(option_strings, dest, nargs=0, help="print the version")
+
+    def __call__(self, parser: Any, *_: Any) -> None:
+        from importlib.metadata import version  # not needed otherwise
+
+        print(f"paperspec {version('paperspec')}")
+        parser.exit()

@@ -1,0 +1,162 @@
+"""Commands that run checks: show, check, report."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from reference_checks.cli.common import (
+    InputError,
+    console,
+    is_input_error,
+    load_papers,
+    print_json,
+    select,
+    start_keras,
+)
+from reference_checks.load import Paper
+
+
+def show(arguments: argparse.Namespace) -> int:
+    papers = load_papers(arguments)
+    units = [u for u in select(papers, [arguments.variant]) if not u.foreign]
+    # A variant may have its paper's name.
+    units = [u for u in units if u.variant == arguments.variant] or units
+    variants = {unit.variant for unit in units}
+    if len(variants) > 1:
+        raise InputError(
+            f"{arguments.variant}: show one of {', '.join(sorted(variants))}"
+        )
+    start_keras()
+    from reference_checks.checks import Networks, Options, run_unit
+
+    networks, records = Networks(papers), []
+    for unit in units:
+        records.extend(run_unit(unit, networks, Options(run=False)))
+    if arguments.json:
+        print_json([r.as_dict() for r in records])
+        return 0
+    from reference_checks.report.side_by_side import layer_table
+
+    spec = units[0].paper.spec
+    layer_table(records, spec, units[0].variant, console())
+    return 0
+
+
+def check(arguments: argparse.Namespace) -> int:
+    from reference_checks.checks import Options
+    from reference_checks.results import Results, environment, identity
+
+    papers = load_papers(arguments)
+    units = select(papers, arguments.select)
+    if arguments.resume and arguments.json in (None, "-"):
+        raise InputError("--resume needs --json FILE: the file to go on with")
+    options = Options(
+        run=not arguments.static, published=arguments.weights == "imagenet"
+    )
+    stems = {unit.paper.stem for unit in units}
+    identities = {
+        stem: identity(paper.spec, paper.digest)
+        for stem, paper in papers.items()
+        if stem in stems
+    }
+    results = Results(environment(), identities, {}, ())
+    path = None if arguments.json in (None, "-") else Path(arguments.json)
+    if path is not None:
+        if arguments.resume and path.exists():
+            results = _resumed(Results.read(path), results)
+        results.write(path)  # an unwritable folder is found now, not after the work
+    results, errors = _run(units, papers, options, results, path)
+    if arguments.json == "-":
+        import msgspec
+
+        print_json(msgspec.to_builtins(results.plain()))
+    else:
+        from reference_checks.report.terminal import render
+
+        render(results, console())
+    if arguments.report is not None:
+        from reference_checks.report import write_all
+
+        write_all(results, arguments.report)
+        print(f"reports: {arguments.report / 'index.html'}", file=sys.stderr)
+    if errors:
+        return 2
+    from reference_checks.results import failed
+
+    return 1 if failed(results.records) else 0
+
+
+def _resumed(old: Any, new: Any) -> Any:
+    """The old results with the papers of both and the new environment."""
+    from dataclasses import replace
+
+    return replace(
+        old, environment=new.environment, papers={**old.papers, **new.papers}
+    )
+
+
+def _run(
+    units: Sequence[Any], papers: Mapping[str, Paper], options: Any, results: Any,
+    path: Path | None,
+) -> tuple[Any, list[str]]:  # fmt: skip
+    """The units' records added to the results, written after each; and what went wrong."""
+    from reference_checks.checks import Networks, digest, run_unit
+
+    digests = {unit.name: digest(unit, options) for unit in units}
+    waiting = [u for u in units if not results.is_done(u.name, digests[u.name])]
+    if not waiting:
+        return results, []
+    start_keras()
+    networks, errors = Networks(papers), []
+    terminal = console(stderr=True)
+    with _progress(terminal) as progress:
+        task = progress.add_task("", total=len(waiting))
+        for unit in waiting:
+            progress.update(task, description=unit.name)
+            try:
+                records = run_unit(unit, networks, options)
+            except Exception as error:
+                if not is_input_error(error):
+                    raise
+                errors.append(f"{unit.name}: {error}")
+                terminal.print(f"paperspec: {errors[-1]}", markup=False, soft_wrap=True)
+            else:
+                results = results.with_unit(unit.name, digests[unit.name], records)
+                if path is not None:
+                    results.write(path)
+            progress.advance(task)
+    return results, errors
+
+
+def _progress(terminal: Any) -> Any:
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    return Progress(
+        BarColumn(20), MofNCompleteColumn(), TimeElapsedColumn(), "<", TimeRemainingColumn(),
+        TextColumn("{task.description}"), console=terminal, transient=True,
+        disable=not terminal.is_terminal,
+    )  # fmt: skip
+
+
+def report(arguments: argparse.Namespace) -> int:
+    from reference_checks.report import write_all
+    from reference_checks.results import Results
+
+    if not arguments.results.is_file():
+        raise InputError(
+            f"{arguments.results}: no results; paperspec check --json {arguments.results}"
+        )
+    paths = write_all(Results.read(arguments.results), arguments.out)
+    print(f"{len(paths)} files in {arguments.out}; open {arguments.out / 'index.html'}")
+    return 0

@@ -1,0 +1,142 @@
+"""Commands that only read specs: list, lint, claims, schema."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from reference_checks.cli.common import (
+    InputError,
+    folder,
+    load_papers,
+    print_json,
+    select,
+)
+from reference_checks.load import discover
+
+
+def list_(arguments: argparse.Namespace) -> int:
+    papers = load_papers(arguments)
+    units = select(papers, arguments.select)
+    verdicts = _last_verdicts(arguments.results)
+    rows = [
+        {
+            "paper": unit.paper.stem,
+            "variant": unit.variant,
+            "name": unit.paper.spec.variants[unit.variant].name,
+            "official": [
+                o.model for o in unit.paper.spec.variants[unit.variant].official
+            ],
+            "verdict": verdicts.get((unit.paper.stem, unit.variant), "not run"),
+        }
+        for unit in units
+        if unit.official is None and not unit.foreign
+    ]
+    if arguments.json:
+        print_json(rows)
+        return 0
+    lines, before = (
+        [("paper", "variant", "in the paper", "official", "last verdict")],
+        None,
+    )
+    for row in rows:
+        stem = row["paper"] if row["paper"] != before else ""
+        before = row["paper"]
+        official = ", ".join(row["official"]) or "–"
+        lines.append((stem, row["variant"], row["name"], official, row["verdict"]))
+    # Not rich: importing it takes longer than everything else that is done here.
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        cells = (text.ljust(width) for text, width in zip(line, widths, strict=True))
+        print("  ".join(cells).rstrip())
+    return 0
+
+
+def _last_verdicts(path: Path) -> dict[tuple[str, str], str]:
+    """The worst that the results file says of each variant."""
+    if not path.is_file():
+        return {}
+    from reference_checks.results import Results, counts
+
+    grouped: dict[tuple[str, str], list] = {}
+    for record in Results.read(path).records:
+        grouped.setdefault((record.paper, record.variant), []).append(record)
+    found = {}
+    for key, records in grouped.items():
+        number = counts(records)
+        passed = sum(n for verdict, n in number.items() if verdict.passes)
+        parts = [f"{passed} pass"]
+        parts += [
+            f"{number[word]} {word}"
+            for word in ("contradicted", "unexplained", "not run")
+            if number[word]
+        ]
+        found[key] = ", ".join(parts)
+    return found
+
+
+def lint(arguments: argparse.Namespace) -> int:
+    from reference_checks.lint import lint as find
+
+    paths = arguments.specs or list(
+        discover(folder(arguments).resolve().parent).values()
+    )
+    if not paths:
+        raise InputError(f"{folder(arguments)}: no specs (*.yaml)")
+    problems = find(paths)
+    if arguments.json:
+        print_json(
+            [
+                {
+                    "path": str(p.path),
+                    "line": p.line,
+                    "column": p.column,
+                    "message": p.message,
+                }
+                for p in problems
+            ]
+        )
+    else:
+        for problem in problems:
+            print(problem)
+        if not problems:
+            count = len(paths)
+            print(
+                f"{count} {'spec' if count == 1 else 'specs'}, no problems",
+                file=sys.stderr,
+            )
+    return 2 if problems else 0
+
+
+def claims(arguments: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from reference_checks.checks import claims_of
+
+    papers = load_papers(arguments)
+    found = [
+        {"paper": unit.paper.stem, "variant": unit.variant, **asdict(claim)}
+        | {"row": row, "where": unit.paper.at(*path)}
+        for unit in select(papers, arguments.select)
+        for path, row, claim in claims_of(unit)
+    ]
+    if arguments.json:
+        print_json(found)
+        return 0
+    for claim in found:
+        where = f"{claim['paper']}/{claim['variant']}"
+        row = f" {claim['row']}" if claim["row"] else ""
+        unit = f" {claim['unit']}" if claim["unit"] else ""
+        print(
+            f"{where:32}{claim['quantity']}{row}: {claim['printed']}{unit}"
+            f"  ({claim['source']})"
+        )
+    return 0
+
+
+def schema(arguments: argparse.Namespace) -> int:
+    from reference_checks.load import schema_text
+
+    print(schema_text(), end="")
+    return 0
