@@ -446,6 +446,8 @@ def _reach(
                     found = _reach(inner, (low, high), axis, within)
                     if found is None:
                         return None
+                    if found == (low, high):
+                        break  # and so would all others leave it
                     low, high = found
     return low, high
 

@@ -34,7 +34,9 @@ MAX_PROBLEMS = 100
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
 _FLOAT = re.compile(r"[-+]?[0-9]{1,20}\.[0-9]{0,20}(e[-+][0-9]{1,2})?", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_TAG = "tag:yaml.org,2002:"
+_RESOLVED = "tag:yaml.org,2002:"
+ALIAS = "no anchors and aliases; write each value out"
+TAG = "no tags; leave it out"
 
 
 @dataclass(frozen=True, order=True)
@@ -117,13 +119,13 @@ def shown(path: Path) -> str:
         return str(path)
 
 
-def discover(root: Path) -> dict[str, Path]:
-    """The specs under `root`, by stem: papers/*.yaml.
+def discover(folder: Path) -> dict[str, Path]:
+    """The specs in a folder, by stem.
 
     Raises:
         SpecError: a file's name is no stem, so that no module could be named after it.
     """
-    paths = sorted((root / "papers").glob("*.yaml"))
+    paths = sorted(folder.glob("*.yaml"))
     problems = [
         Problem(path, 1, 1, "rename the file: small letters, digits and _ only")
         for path in paths
@@ -158,6 +160,23 @@ def load(path: Path) -> Paper:
     return Paper(path.stem, path, spec, reader.values, digest, data.decode())
 
 
+def load_all(folder: Path) -> dict[str, Paper]:
+    """All specs of a folder, by stem.
+
+    Raises:
+        SpecError: with every problem of every spec.
+    """
+    papers, problems = {}, []
+    for stem, path in discover(folder).items():
+        try:
+            papers[stem] = load(path)
+        except SpecError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise SpecError(problems)
+    return papers
+
+
 def _convert(content: Any) -> Spec | None:
     """The spec, or None if something is wrong: the schema says what, more slowly."""
     try:
@@ -190,6 +209,10 @@ def _first(problems: list[Problem]) -> list[Problem]:
     return [*problems[:MAX_PROBLEMS], rest]
 
 
+def _place(event: yaml.Event) -> tuple[int, int]:
+    return event.start_mark.line + 1, event.start_mark.column + 1
+
+
 class _Refused(Exception):
     """The rest of the text is not read; the problem is noted."""
 
@@ -219,14 +242,14 @@ class _Reader:
             if len(data) > MAX_BYTES:
                 raise self.refuse((1, 1), f"larger than {MAX_BYTES:,} bytes")
             self.events = yaml.CSafeLoader(data.decode())
-            self.events.get_event()
-            if self.events.check_event(yaml.StreamEndEvent):
+            self.events.get_event()  # the stream begins
+            if isinstance(self.events.get_event(), yaml.StreamEndEvent):
                 raise self.refuse((1, 1), "empty; say title, authors, year, …")
-            self.events.get_event()
-            value = self.value((), 0)
-            self.events.get_event()
-            if not self.events.check_event(yaml.StreamEndEvent):
-                raise self.refuse(self.here(), "one document only; leave '---' out")
+            value = self.value(self.events.get_event(), ())
+            self.events.get_event()  # the document ends
+            after = self.events.get_event()
+            if not isinstance(after, yaml.StreamEndEvent):
+                raise self.refuse(_place(after), "one document only; leave '---' out")
         except _Refused:
             return None
         except UnicodeDecodeError as error:
@@ -244,61 +267,56 @@ class _Reader:
         self.complete = True
         return value
 
-    def here(self) -> tuple[int, int]:
-        mark = self.events.peek_event().start_mark
-        return mark.line + 1, mark.column + 1
-
-    def value(self, where: Where, depth: int) -> Any:
-        mark = self.here()
-        event = self.events.get_event()
-        self.values[where] = mark
-        if depth > MAX_DEPTH:
+    def value(self, event: yaml.Event, where: Where) -> Any:
+        """The value that begins with `event`."""
+        self.values[where] = mark = _place(event)
+        if len(where) > MAX_DEPTH:
             raise self.refuse(mark, f"nested more than {MAX_DEPTH} deep")
         if len(self.values) > MAX_VALUES:
             raise self.refuse(mark, f"more than {MAX_VALUES:,} values")
-        if isinstance(event, yaml.AliasEvent):
-            self.note(mark, "no aliases; write the value out")
-            return None
-        if event.anchor is not None:
-            self.note(mark, "no anchors; write each value out")
-        if event.tag is not None:
-            self.note(mark, "no tags; leave it out")
         if isinstance(event, yaml.ScalarEvent):
             return self.scalar(event, mark)
+        if event.anchor is not None:  # an alias has its name there, too
+            self.note(mark, ALIAS)
+        if isinstance(event, yaml.AliasEvent):
+            return None
+        if event.tag is not None:
+            self.note(mark, TAG)
         if isinstance(event, yaml.SequenceStartEvent):
             items: list[Any] = []
-            while not self.events.check_event(yaml.SequenceEndEvent):
-                items.append(self.value((*where, len(items)), depth + 1))
-            self.events.get_event()
+            while not isinstance(
+                item := self.events.get_event(), yaml.SequenceEndEvent
+            ):
+                items.append(self.value(item, (*where, len(items))))
             return items
-        found = self.mapping(where, depth)
-        self.values[where] = mark  # a key was read there
-        return found
-
-    def mapping(self, where: Where, depth: int) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        while not self.events.check_event(yaml.MappingEndEvent):
-            mark = self.here()
-            key = self.value(where, depth + 1)
-            if not isinstance(key, str):
+        while not isinstance(key := self.events.get_event(), yaml.MappingEndEvent):
+            mark = _place(key)
+            if not isinstance(key, yaml.ScalarEvent):
+                raise self.refuse(mark, "a key is a text; write it out")
+            name = self.scalar(key, mark)
+            if not isinstance(name, str):
                 self.note(mark, "a key is a text; put it in quotes")
-                key = f"not a text, {len(found)}"
-            elif key in found:
-                line = self.keys[*where, key][0]
-                self.note(mark, f"{key[:40]!r} is said twice, first in line {line}")
-            self.keys[*where, key] = mark
-            found[key] = self.value((*where, key), depth + 1)
-        self.events.get_event()
+                name = key.value
+            if name in found:
+                line = self.keys[*where, name][0]
+                self.note(mark, f"{name[:40]!r} is said twice, first in line {line}")
+            self.keys[*where, name] = mark
+            found[name] = self.value(self.events.get_event(), (*where, name))
         return found
 
     def scalar(self, event: yaml.ScalarEvent, mark: tuple[int, int]) -> Any:
         text = event.value
+        if event.anchor is not None:
+            self.note(mark, ALIAS)
+        if event.tag is not None:
+            self.note(mark, TAG)
         if _CONTROL.search(text):
             self.note(mark, "a control character; leave it out")
         if not event.implicit[0]:
             return text
         tag = self.events.resolve(yaml.ScalarNode, text, event.implicit)
-        match tag.removeprefix(_TAG):
+        match kind := tag.removeprefix(_RESOLVED):
             case "str":
                 return text
             case "null":
@@ -310,10 +328,8 @@ class _Reader:
                 return int(text)
             case "float" if _FLOAT.fullmatch(text) and not float(text).is_integer():
                 return float(text)
-        kind = tag.removeprefix(_TAG)
-        self.note(
-            mark, f"YAML may read {text[:40]!r} as {kind}; quote it or write it out"
-        )
+        message = f"YAML may read {text[:40]!r} as {kind}; quote it or write it out"
+        self.note(mark, message)
         return text
 
     # Schema

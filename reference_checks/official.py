@@ -131,10 +131,11 @@ class _Pair:
 
     def _absorbed(
         self, entry: Deviation, group: AbsorbedDifference | None, found: Diff
-    ) -> tuple[Verdict, str, str]:
+    ) -> tuple[Verdict, str | None, str]:
+        if not found.same:
+            return Verdict.NOT_RUN, None, "the structure differs"
         if group is None:
-            reason = "it vanished" if found.same else "the structure differs"
-            return Verdict.CONTRADICTED, "nothing", f"{entry.what} ({reason})"
+            return Verdict.CONTRADICTED, "nothing", f"{entry.what} (it vanished)"
         layers = None if entry.layers is None else group.layers
         measured = _cost(group.params, 0, layers)
         same = measured == self._recorded(entry)
@@ -324,6 +325,8 @@ class _Pair:
             try:
                 model = self.build_official(weights="imagenet")
             except models.ModelError as error:
+                if "fetch failure" not in str(error):  # what Keras says when offline
+                    raise
                 raise models.NotAvailable(f"offline: {error}") from error
             return Subject(model, from_keras(model), "float64")
 

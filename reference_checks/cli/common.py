@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from reference_checks.load import Paper, SpecError, discover, load
+from reference_checks.load import Paper, load_all
 
 
 class InputError(Exception):
@@ -41,14 +41,7 @@ def folder(arguments: argparse.Namespace) -> Path:
 def load_papers(arguments: argparse.Namespace) -> dict[str, Paper]:
     """All specs; every problem of every one of them at once."""
     root = folder(arguments)
-    papers, problems = {}, []
-    for stem, path in discover(root.resolve().parent).items():
-        try:
-            papers[stem] = load(path)
-        except SpecError as error:
-            problems.extend(error.problems)
-    if problems:
-        raise SpecError(problems)
+    papers = load_all(root)
     if not papers:
         raise InputError(f"{root}: no specs (*.yaml)")
     return papers

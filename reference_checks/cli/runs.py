@@ -115,8 +115,10 @@ def _run(
     terminal = console(stderr=True)
     with _progress(terminal) as progress:
         task = progress.add_task("", total=len(waiting))
-        for unit in waiting:
+        for number, unit in enumerate(waiting, start=1):
             progress.update(task, description=unit.name)
+            if not terminal.is_terminal:  # a log shows lines, not bars
+                terminal.print(f"[{number}/{len(waiting)}] {unit.name}", markup=False)
             try:
                 records = run_unit(unit, networks, options)
             except Exception as error:
@@ -124,6 +126,13 @@ def _run(
                     raise
                 errors.append(f"{unit.name}: {error}")
                 terminal.print(f"paperspec: {errors[-1]}", markup=False, soft_wrap=True)
+            except KeyboardInterrupt:
+                if path is not None:
+                    kept = len(results.done)
+                    terminal.print(
+                        f"{kept} units are kept in {path}; go on with --resume"
+                    )
+                raise
             else:
                 results = results.with_unit(unit.name, digests[unit.name], records)
                 if path is not None:

@@ -79,9 +79,7 @@ def _last_verdicts(path: Path) -> dict[tuple[str, str], str]:
 def lint(arguments: argparse.Namespace) -> int:
     from reference_checks.lint import lint as find
 
-    paths = arguments.specs or list(
-        discover(folder(arguments).resolve().parent).values()
-    )
+    paths = arguments.specs or list(discover(folder(arguments)).values())
     if not paths:
         raise InputError(f"{folder(arguments)}: no specs (*.yaml)")
     problems = find(paths)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reference_checks.notation import (
@@ -187,6 +187,7 @@ def test_k_cannot_be_redefined() -> None:
         parse("3x3, k", symbols={"k": 3})
 
 
+@settings(deadline=None)
 @given(st.text("[]{}|;,*-xkd0123 poolmaxstridefc", max_size=40))
 def test_any_text_parses_or_is_refused(text) -> None:
     """Nothing but NotationError, with a column inside the text."""
@@ -249,6 +250,7 @@ rows = sequences(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(rows)
 def test_what_is_written_is_read_back(items) -> None:
     """Reading is the inverse of writing, up to how repetitions are put in brackets."""
@@ -258,6 +260,7 @@ def test_what_is_written_is_read_back(items) -> None:
     assert render(items, activations=True) == render(again, activations=True)
 
 
+@settings(deadline=None)
 @given(rows)
 def test_a_row_agrees_with_itself(items) -> None:
     """No row differs from itself, written or not."""
@@ -265,6 +268,7 @@ def test_a_row_agrees_with_itself(items) -> None:
     assert None is difference(parse(render(items)), items)
 
 
+@settings(deadline=None)
 @given(rows, st.data())
 def test_a_change_anywhere_is_a_difference(items, data) -> None:
     """One more filter, one more step or one less is found, wherever it is planted."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reference_checks.printed import Number, adds_up, read, verdict
@@ -115,6 +115,7 @@ def test_verdicts_keep_to_the_digits(printed, measured, expected) -> None:
     assert expected == verdict(read(printed), measured)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**15), st.integers(0, 6), st.integers(-6, 12))
 def test_digits_written_down_are_read_back(digits, decimals, power) -> None:
     """Reading is the inverse of printing, with and without separators."""
@@ -126,6 +127,7 @@ def test_digits_written_down_are_read_back(digits, decimals, power) -> None:
     assert expected == read(f"{whole}{tail}e{power}")
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**15), st.integers(1, 9), st.data())
 def test_what_is_rounded_or_truncated_passes(measured, places, data) -> None:
     """A count printed short passes as what was done to it; one off fails."""
@@ -139,6 +141,7 @@ def test_what_is_rounded_or_truncated_passes(measured, places, data) -> None:
     assert Verdict.CONTRADICTED == verdict(read(f"{other}e{places}"), measured)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 10**9), min_size=1, max_size=8), st.integers(0, 5))
 def test_counts_that_add_up_still_do_when_printed_short(counts, places) -> None:
     """Rounded parts and a rounded total never contradict a true sum."""
@@ -162,6 +165,7 @@ def test_exact_parts_add_up_exactly_or_not_at_all() -> None:
     assert not adds_up(parts, read("59K"))
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_any_text_reads_or_is_refused(text) -> None:
     """Nothing but ValueError comes out of any text."""

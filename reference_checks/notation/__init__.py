@@ -1,0 +1,92 @@
+"""The layer-table notation: what a cell of a layer table says, checkably.
+
+One notation serves all papers.  A cell is a sequence of steps:
+
+    7x7, 64, stride 2                 convolution: kernel, filters
+    5x5, 256, groups 2, relu          … in groups, with its activation
+    3x3 depthwise, stride 2           one filter for each channel
+    3x3 max pool, stride 2            also `average pool`
+    average pool                      over the whole map
+    2x2 sub-sampling, stride 2, tanh  pooling with a trainable coefficient and bias
+    1000-d fc                         dense; `84-d fc, tanh`
+    10-d rbf                          radial basis functions (LeNet-5)
+    maps 0 1 2                        goes on with these channels alone
+    LRN                               local response normalisation
+    softmax
+
+`stride N`, `groups N` and an activation (relu, relu6, tanh, sigmoid, swish, hard-swish,
+gelu, linear) follow in any order, where they make sense.  VGG's spelling is read too:
+`conv3-64`, `maxpool`, `FC-4096`, `soft-max`.  `×` is read as `x`.  Not in the notation:
+normalisation, dropout and additions, which layer tables leave out.
+
+Steps are put together:
+
+    a; b                              one after the other
+    [a; b] x3                         repeated
+    [a; b] x3, stride 2               … with stride 2 somewhere in the first repetition
+    {a; b | c}                        branches, concatenated in order
+
+The grammar, where `n` is an integer, a symbol or a product (`t*k`):
+
+    cell    = item { ";" item }
+    item    = step | module | "[" cell "]" [ "x" n ] [ ", stride" n ]
+            | "{" cell { "|" cell } "}"
+    step    = n "x" n "," n { option }
+            | n "x" n ( "depthwise" | "max pool" | "average pool" | "sub-sampling" )
+              { option }
+            | n "-d" ( "fc" | "rbf" ) { option }
+            | "average pool" | "LRN" | "softmax" | "maps" n { n }
+    option  = "," ( "stride" n | "groups" n | activation )
+
+A module is a name for a cell.  Symbols (t, c, n, s …) are the table's columns of
+numbers.  The symbol k is reserved: the channels that enter the block, the module or the
+row.  A stride that a symbol gives inside a repeated block belongs to the first
+repetition, the others have stride 1 (MobileNetV2, caption of Table 2).
+
+What a cell does not say, such as an activation, agrees with anything.  Only a stride is
+said by silence: it is 1, except for pooling.
+"""
+
+from __future__ import annotations
+
+from reference_checks.notation.comparing import difference
+from reference_checks.notation.items import (
+    ACTIVATIONS,
+    MAX_INTEGER,
+    MAX_NESTING,
+    MAX_STEPS,
+    POOLS,
+    Block,
+    Branches,
+    Item,
+    NotationError,
+    Residual,
+    Step,
+    flat,
+    leaving,
+    nearest,
+    size,
+)
+from reference_checks.notation.reading import parse
+from reference_checks.notation.writing import render
+
+__all__ = [
+    "ACTIVATIONS",
+    "MAX_INTEGER",
+    "MAX_NESTING",
+    "MAX_STEPS",
+    "POOLS",
+    "Block",
+    "Branches",
+    "Item",
+    "NotationError",
+    "Residual",
+    "Step",
+    "difference",
+    "flat",
+    "leaving",
+    "nearest",
+    "parse",
+    "render",
+    "size",
+]

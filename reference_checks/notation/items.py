@@ -1,0 +1,188 @@
+"""What a cell says: steps, and how they are put together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+
+ACTIVATIONS = (
+    "relu", "relu6", "tanh", "sigmoid", "swish", "hard-swish", "gelu", "linear",
+)  # fmt: skip
+WINDOWED = ("depthwise", "max pool", "average pool", "sub-sampling")
+DENSE = {"fc": "dense", "rbf": "rbf"}
+POOLS = ("max pool", "average pool", "sub-sampling")
+OPTIONS = {
+    "conv": ("stride", "groups", "activation"),
+    "depthwise": ("stride", "activation"),
+    "max pool": ("stride",),
+    "average pool": ("stride",),
+    "sub-sampling": ("stride", "activation"),
+    "dense": ("activation",),
+}
+"""The kinds of step that take options, and which."""
+
+SYNONYMS = {"maxpool": "max pool", "soft-max": "softmax"}
+WORDS = (
+    "depthwise", "max", "average", "pool", "sub-sampling", "fc", "rbf", "maps", "LRN",
+    "softmax", "stride", "groups", *ACTIVATIONS, *SYNONYMS,
+)  # fmt: skip
+
+MAX_STEPS = 10_000
+MAX_INTEGER = 1_000_000
+MAX_NESTING = 16
+
+_SIZE = re.compile(r"([0-9]{1,6})x([0-9]{1,6})(?:x([0-9]{1,6}))?")
+
+
+class NotationError(ValueError):
+    """Text that is not in the notation; `column` counts from 0 in the text."""
+
+    def __init__(self, message: str, column: int = 0) -> None:
+        super().__init__(message)
+        self.message = message
+        self.column = column
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operation; None is what is not said.
+
+    `kind` is conv, depthwise, max pool, average pool, sub-sampling, dense, rbf, maps,
+    lrn or softmax; an average pool without kernel is over the whole map.
+    """
+
+    kind: str
+    kernel: tuple[int, int] | None = None
+    units: int | None = None
+    stride: int | None = None
+    groups: int | None = None
+    activation: str | None = None
+    maps: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Block:
+    """Items repeated; `stride` is that of one step, not said which, the first time."""
+
+    items: tuple[Item, ...]
+    repeats: int = 1
+    stride: int | None = None
+
+
+@dataclass(frozen=True)
+class Branches:
+    """Branches that read the same input and are concatenated in order."""
+
+    branches: tuple[tuple[Item, ...], ...]
+
+
+@dataclass(frozen=True)
+class Residual:
+    """An addition, as measured: `shortcut` is () for the identity."""
+
+    main: tuple[Item, ...]
+    shortcut: tuple[Item, ...] = ()
+
+
+Item = Step | Block | Branches | Residual
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The way out for a word that is not known, as the end of a message."""
+    from difflib import get_close_matches  # costs more than a spec without errors
+
+    known = list(known)[:200]
+    close = get_close_matches(word[:60], known, 1)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    more = ", …" if len(known) > 12 else ""
+    return f"; known: {', '.join(known[:12])}{more}" if known else "; there is none"
+
+
+def size(text: str) -> tuple[int, ...]:
+    """Height and width, and channels if printed: "112x112" or "112x112x64".
+
+    Raises:
+        NotationError: the text is no size.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise NotationError(
+            f"{text[:40]!r} is no size; write '112x112' or '112x112x64'"
+        )
+    return tuple(int(number) for number in match.groups() if number)
+
+
+def flat(items: Iterable[Item]) -> tuple[Step, ...]:
+    """The steps along the main paths, repetitions expanded, branches in order."""
+    steps: list[Step] = []
+    for item, _ in unroll(items):
+        parts = [item] if isinstance(item, Step) else map(flat, item.branches)
+        steps.extend(parts if isinstance(item, Step) else chain.from_iterable(parts))
+    return tuple(steps)
+
+
+def leaving(items: Iterable[Item], channels: int | None) -> int | None:
+    """The channels that leave `items` when `channels` enter; None is not known."""
+    for item in items:
+        match item:
+            case Step(units=int(units)):
+                channels = units
+            case Step(kind="maps", maps=maps):
+                channels = len(maps)
+            case Block(inner, repeats):
+                for _ in range(repeats):
+                    entering, channels = channels, leaving(inner, channels)
+                    if channels == entering:
+                        break  # and so would all others leave them
+            case Residual(main):
+                channels = leaving(main, channels)
+            case Branches(branches):
+                parts = [leaving(branch, channels) for branch in branches]
+                channels = None if None in parts else sum(parts)
+    return channels
+
+
+@dataclass(frozen=True, eq=False)
+class Repetition:
+    """One repetition of a strided block: one of its steps has the stride."""
+
+    stride: int
+
+
+Unrolled = Iterator[tuple[Step | Branches, Repetition | None]]
+
+
+def unroll(items: Iterable[Item], around: Repetition | None = None) -> Unrolled:
+    """Steps and branches in order, each with the strided repetition that it is in."""
+    for item in items:
+        match item:
+            case Block(inner, repeats, None):
+                for _ in range(repeats):
+                    yield from unroll(inner, around)
+            case Block(inner, repeats, stride):
+                for number in range(repeats):
+                    yield from unroll(inner, Repetition(1 if number else stride))
+            case Residual(main):
+                yield from unroll(main, around)
+            case _:
+                yield item, around
+
+
+def strides_of(items: Iterable[Item]) -> set[tuple[int, ...]]:
+    """The strides other than 1 along each path, the first two of them."""
+    found: set[tuple[int, ...]] = {()}
+    seen = None
+    for item, around in unroll(items):
+        here: set[tuple[int, ...]] = {()}
+        if isinstance(item, Branches):
+            here = set().union(*map(strides_of, item.branches))
+        elif (item.stride or 1) != 1:
+            here = {(item.stride,)}
+        if around is not seen and around is not None and around.stride != 1:
+            here = {(around.stride, *path) for path in here}
+        seen = around
+        found = {(before + after)[:2] for before in found for after in here}
+    return found
