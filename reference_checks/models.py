@@ -2,58 +2,206 @@
 
     paper:resnet50                      our implementation of the paper's variant
     keras:MobileNetV2,alpha=0.35        Keras Applications, with keyword arguments
+    keras_cv:ResNetBackbone,…           KerasCV and KerasHub, from explicit arguments
+    keras_hub:ResNetBackbone,…
+    tf_keras:RegNetX002                 legacy Keras Applications
+    tfhub:HANDLE                        a TF Hub model, through its cache
     file:my.keras, file:my.h5           a saved Keras model; nothing in it is executed
+    file:folder                         a SavedModel
     python:package.module:factory       a function that returns a Keras model
-    tfhub:HANDLE                        a TF Hub model
 
-Models are built without downloading weights.
+Values of keyword arguments are JSON or text: `input_shape=[224,224,3]`.  Models are built
+without downloading weights.  `read` gives a model from any of these in one form; `build`
+gives the Keras model of the sources that make one.
 """
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.util
+import inspect
 import json
+import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from reference_checks import model_files
+from reference_checks.errors import nearest
 from reference_checks.load import Paper
+from reference_checks.model_files import ModelError, NotAvailable, call, deep_recursion
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from reference_checks.equivalence import Subject
+    from reference_checks.from_saved_model import Frozen
+    from reference_checks.graph import Graph, Values
+
+__all__ = [
+    "Model",
+    "ModelError",
+    "NotAvailable",
+    "build",
+    "build_paper",
+    "implementation",
+    "parse",
+    "read",
+]
+
+SCHEMES = (
+    "paper",
+    "keras",
+    "file",
+    "python",
+    "tfhub",
+    "keras_cv",
+    "keras_hub",
+    "tf_keras",
+)
 
 
-class ModelError(ValueError):
-    """A model that cannot be named, imported or built; one line with the way out."""
+@dataclass(frozen=True)
+class Model:
+    """A model from any source: its graph, its rows' names, its weights and a run of it."""
+
+    source: Subject | Frozen
+    rows: tuple[str, ...] = ()
+    allocated: bool = True
+
+    @property
+    def graph(self) -> Graph:
+        return self.source.graph
+
+    @property
+    def values(self) -> Values:
+        """The weights by their index in `graph.variables`."""
+        return self._allocated.values
+
+    def run(self, x: np.ndarray, tensors: Sequence[int] = ()) -> list[np.ndarray]:
+        """The outputs, then `graph.tensors` of these numbers, for a batch `x`."""
+        return self._allocated.run(x, tensors)
+
+    @property
+    def keras(self) -> Any | None:
+        """The Keras model, which can be given weights and saved; None if it is none."""
+        return getattr(self.source, "model", None)
+
+    @property
+    def _allocated(self) -> Subject | Frozen:
+        if not self.allocated:
+            raise ModelError(
+                f"{self.graph.name}: read without its weights; read(…, allocate=True)"
+            )
+        return self.source
 
 
-class NotAvailable(RuntimeError):
-    """A model that would be checked if something were there; says what."""
+def read(
+    name: str,
+    papers: Mapping[str, Paper] | None = None,
+    *,
+    allocate: bool = False,
+    trust: bool = False,
+    **options: Any,
+) -> Model:
+    """The model of a name.
+
+    Without `allocate` a Keras model takes no memory for its weights and has no values:
+    enough to count and to compare structure.  `trust` lets a file bring code along (Lambda
+    layers).  `options` are keyword arguments that the name lacks, such as `input_shape`
+    and `classes`; those that the source does not take are left out.
+
+    Raises:
+        ModelError: the name, or the model's code or file, is wrong.
+        NotAvailable: a package or the network is missing.
+        GraphError: the model is not a static graph of known operations.
+    """
+    from reference_checks.equivalence import Subject
+    from reference_checks.from_keras import from_keras, unallocated
+    from reference_checks.from_saved_model import Frozen
+
+    papers = papers or {}
+    with nullcontext() if allocate else unallocated():
+        built = _build(name, papers, trust, options)
+        if isinstance(built, Frozen):
+            return Model(built)
+        import keras
+
+        with deep_recursion():
+            subject = Subject(built, from_keras(built), keras.config.floatx())
+    return Model(subject, _rows(name, papers), allocate)
 
 
-SCHEMES = ("paper", "keras", "file", "python", "tfhub", "keras_cv", "keras_hub", "tf_keras")
+def build(
+    name: str,
+    papers: Mapping[str, Paper] | None = None,
+    *,
+    trust: bool = False,
+    **options: Any,
+) -> Any:
+    """The Keras model of a name; as `read`, but for TensorFlow functions.
+
+    Raises:
+        ModelError, NotAvailable: as `read`; or the source makes no Keras model.
+    """
+    from reference_checks.from_saved_model import Frozen
+
+    built = _build(name, papers or {}, trust, options)
+    if isinstance(built, Frozen):
+        raise ModelError(f"{name} is not a Keras model: it is read, not built")
+    return built
 
 
-@contextmanager
-def deep_recursion(limit: int = 100_000) -> Iterator[None]:
-    """Keras walks a functional model recursively: 1,202 layers need more than Python's 1,000."""
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(before, limit))
-    try:
-        yield
-    finally:
-        sys.setrecursionlimit(before)
+def _build(
+    name: str, papers: Mapping[str, Paper], trust: bool, options: dict[str, Any]
+) -> Any:
+    """A Keras model, or a TensorFlow function that was read."""
+    scheme, target, named = parse(name)
+    match scheme:
+        case "paper":
+            by_variant = {v: p for p in papers.values() for v in p.spec.variants}
+            if target not in by_variant:
+                raise ModelError(
+                    f"no variant {target!r}: {nearest(target, by_variant)}"
+                )
+            return build_paper(by_variant[target], target, named)
+        case "keras":
+            return _application("keras", target, {"weights": None, **options, **named})
+        case "tf_keras":
+            options = {"weights": None, **options, **named}
+            return _legacy(_application("tf_keras", target, options))
+        case "keras_cv" | "keras_hub":
+            return _backbone(scheme, target, options, named)
+        case "file":
+            if named and not Path(target).is_dir():
+                raise ModelError(f"{name}: only a SavedModel takes arguments")
+            built = model_files.load(
+                Path(target), trust, **_for_functions(options, named)
+            )
+        case "tfhub":
+            built = model_files.load_hub(
+                target, trust, **_for_functions(options, named)
+            )
+        case "python":
+            built = _python(target, named)
+    return _legacy(built)
 
 
-def nearest(word: str, known: Any) -> str:
-    """A hint with the nearest known names, or with all of them where they are few."""
-    known = sorted(known)
-    close = difflib.get_close_matches(word, known, n=3, cutoff=0.5)
-    if close:
-        return f"did you mean {' or '.join(close)}?"
-    return f"known: {', '.join(known[:12])}" + (", …" if len(known) > 12 else "")
+def _rows(name: str, papers: Mapping[str, Paper]) -> tuple[str, ...]:
+    """The names of the rows of the table that an implementation mirrors."""
+    scheme, target, _ = parse(name)
+    if scheme != "paper":
+        return ()
+    spec = next(p.spec for p in papers.values() if target in p.spec.variants)
+    table = spec.variants[target].table
+    return tuple(spec.tables[table].rows) if table else ()
+
+
+# Names -----------------------------------------------------------------------------
 
 
 def parse(name: str) -> tuple[str, str, dict[str, Any]]:
@@ -64,22 +212,34 @@ def parse(name: str) -> tuple[str, str, dict[str, Any]]:
     """
     scheme, colon, rest = name.partition(":")
     if not colon:
-        raise ModelError(f"{name!r} names no source: write paper:{name} or keras:{name}")
+        raise ModelError(
+            f"{name!r} names no source: write paper:{name} or keras:{name}"
+        )
     if scheme not in SCHEMES:
-        raise ModelError(f"unknown source {scheme!r} in {name!r}: {nearest(scheme, SCHEMES)}")
-    if scheme in ("file", "tfhub"):
-        return scheme, rest, {}
-    target, *pairs = rest.split(",")
+        raise ModelError(
+            f"unknown source {scheme!r} in {name!r}: {nearest(scheme, SCHEMES)}"
+        )
+    # A comma that no name= follows belongs to a value, such as [224,224,3], or to a path.
+    target, *pairs = re.split(r",(?=[A-Za-z_]\w*=)", rest)
+    if scheme not in ("file", "tfhub") and "," in target:
+        wrong = target.partition(",")[2]
+        raise ModelError(
+            f"{name!r}: {wrong!r} is not a keyword argument: write key=value"
+        )
+    if not target:
+        raise ModelError(f"{name!r} names no model")
     options = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals or not key.isidentifier():
-            raise ModelError(f"{name!r}: {pair!r} is not a keyword argument: write key=value")
+    for key, _, value in (pair.partition("=") for pair in pairs):
         try:
             options[key] = json.loads(value)
         except json.JSONDecodeError:
             options[key] = value
+        if key.endswith("_shape") and isinstance(options[key], list):
+            options[key] = tuple(options[key])
     return scheme, target, options
+
+
+# Sources ---------------------------------------------------------------------------
 
 
 def implementation(paper: Paper) -> ModuleType:
@@ -90,21 +250,15 @@ def implementation(paper: Paper) -> ModuleType:
     """
     path = paper.path.resolve().parent.parent / "implementations" / f"{paper.stem}.py"
     if not path.is_file():
-        raise ModelError(f"{paper.path}: there is no implementation {path.name} in {path.parent}")
+        raise ModelError(
+            f"{paper.path}: there is no implementation {path.name} in {path.parent}"
+        )
     module_spec = importlib.util.spec_from_file_location(
         f"implementations.{paper.stem}", path
     )
     module = importlib.util.module_from_spec(module_spec)
-    try:
-        module_spec.loader.exec_module(module)
-    except Exception as error:
-        raise ModelError(f"{path}: does not import: {_reason(error)}") from error
+    call(f"{path}: import", module_spec.loader.exec_module, module)
     return module
-
-
-def _reason(error: BaseException) -> str:
-    text = str(error).strip().split("\n")[0]
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def build_paper(
@@ -112,12 +266,14 @@ def build_paper(
 ) -> Any:
     """Our implementation of a variant, at the spec's input size, as a Keras model."""
     entry = paper.spec.variants[variant]
-    build = getattr(implementation(paper), "build", None)
-    if build is None:
-        raise ModelError(f"implementations/{paper.stem}.py has no function build(variant, …)")
-    return _call(
+    function = getattr(implementation(paper), "build", None)
+    if function is None:
+        raise ModelError(
+            f"implementations/{paper.stem}.py has no function build(variant, …)"
+        )
+    return call(
         f"implementations/{paper.stem}.py: build({variant!r})",
-        build,
+        function,
         entry.network or variant,
         input_shape=tuple(entry.input),
         classes=entry.classes,
@@ -125,70 +281,87 @@ def build_paper(
     )
 
 
-def build(name: str, papers: Mapping[str, Paper] | None = None, **options: Any) -> Any:
-    """The Keras model of a name; `options` are keyword arguments that the name lacks.
-
-    Raises:
-        ModelError: the name, or the model's code, is wrong.
-        NotAvailable: a package or the network is missing.
-    """
-    scheme, target, named = parse(name)
-    match scheme:
-        case "paper":
-            by_variant = {v: p for p in (papers or {}).values() for v in p.spec.variants}
-            if target not in by_variant:
-                raise ModelError(f"no variant {target!r}: {nearest(target, by_variant)}")
-            return build_paper(by_variant[target], target, named)
-        case "keras":
-            return _application(target, {**options, **named})
-        case "file":
-            return _file(Path(target))
-        case "python":
-            return _python(target, {**named})
-    raise NotAvailable(f"{scheme}: models cannot be read yet")
-
-
-def _call(what: str, function: Callable, *args: Any, **kwargs: Any) -> Any:
-    try:
-        with deep_recursion():
-            return function(*args, **kwargs)
-    except Exception as error:
-        raise ModelError(f"{what} failed: {_reason(error)}") from error
-
-
-def _application(target: str, options: dict[str, Any]) -> Any:
-    import keras
-
-    factory = getattr(keras.applications, target, None)
+def _application(package: str, target: str, options: dict[str, Any]) -> Any:
+    applications = model_files.package(package).applications
+    factory = getattr(applications, target, None)
     if not callable(factory):
-        names = [n for n, f in vars(keras.applications).items() if callable(f)]
-        raise ModelError(f"Keras Applications has no {target!r}: {nearest(target, names)}")
-    options = {"weights": None, **options}
-    return _call(f"keras.applications.{target}", factory, **options)
+        names = [n for n, f in vars(applications).items() if callable(f)]
+        raise ModelError(
+            f"{package}.applications has no {target!r}: {nearest(target, names)}"
+        )
+    return call(f"{package}.applications.{target}", factory, **options)
 
 
-def _file(path: Path) -> Any:
-    import keras
-
-    if not path.exists():
-        raise ModelError(f"{path}: no such file")
-    if path.suffix not in (".keras", ".h5", ".hdf5"):
-        raise ModelError(f"{path}: not a .keras or .h5 file")
-    return _call(str(path), keras.saving.load_model, path, compile=False, safe_mode=True)
+def _backbone(
+    package: str, target: str, options: dict[str, Any], named: dict[str, Any]
+) -> Any:
+    """A backbone from its arguments; one that stands for a preset is fetched."""
+    known = model_files.package(package).models
+    factory = getattr(known, target, None)
+    if not inspect.isclass(factory):
+        names = [n for n, f in vars(known).items() if inspect.isclass(f)]
+        raise ModelError(
+            f"{package}.models has no {target!r}: {nearest(target, names)}"
+        )
+    takes = inspect.signature(factory).parameters
+    options = {**options, "image_shape": options.get("input_shape")}
+    given = {k: v for k, v in options.items() if k in takes and v is not None}
+    try:
+        return call(f"{package}.models.{target}", factory, **{**given, **named})
+    except ModelError as error:
+        if isinstance(error.__cause__, OSError):
+            raise NotAvailable(
+                f"offline: {package} fetches the configuration of {target}; name a class"
+                " with its arguments instead"
+            ) from error
+        raise
 
 
 def _python(target: str, options: dict[str, Any]) -> Any:
     module, colon, attribute = target.partition(":")
     if not colon:
-        raise ModelError(f"python:{target} names no function: write python:module:function")
+        raise ModelError(
+            f"python:{target} names no function: write python:module:function"
+        )
     # As `python -m` does: modules of the current folder can be named.
     sys.path.insert(0, "")
     try:
-        factory = getattr(importlib.import_module(module), attribute, None)
-    except Exception as error:
-        raise ModelError(f"module {module!r} does not import: {_reason(error)}") from error
+        found = call(f"import of {module!r}", importlib.import_module, module)
     finally:
-        sys.path.pop(0)
+        sys.path.remove("")
+    factory = getattr(found, attribute, None)
     if not callable(factory):
         raise ModelError(f"module {module!r} has no function {attribute!r}")
-    return _call(f"{module}:{attribute}", factory, **options)
+    return call(f"{module}:{attribute}", factory, **options)
+
+
+def _for_functions(options: dict[str, Any], named: dict[str, Any]) -> dict[str, Any]:
+    """Arguments of `from_saved_model`; others in the name are an error."""
+    takes = ("signature", "input_shape")
+    for key in named:
+        if key not in takes:
+            raise ModelError(f"{key!r} is not an argument here: {nearest(key, takes)}")
+    given = {**options, **named}
+    return {key: given[key] for key in takes if key in given}
+
+
+def _legacy(model: Any) -> Any:
+    """A Keras model or a function as it is; a legacy Keras model is frozen and read."""
+    import keras
+
+    from reference_checks.from_saved_model import Frozen, freeze
+
+    if isinstance(model, (keras.Model, Frozen)):
+        return model
+    legacy = sys.modules.get("tf_keras")
+    if legacy is None or not isinstance(model, legacy.Model):
+        raise ModelError(f"{type(model).__name__} is not a Keras model")
+    import tensorflow as tf
+
+    shape = getattr(getattr(model, "input", None), "shape", None)
+    if shape is None:
+        raise ModelError(f"legacy model {model.name!r} does not have one input")
+    function = tf.function(lambda x: model(x, training=False))
+    return freeze(
+        function.get_concrete_function(tf.TensorSpec(shape, model.input.dtype))
+    )
