@@ -12,30 +12,27 @@ option A puts its zeros is chosen here: after the channels.
 from keras import Input, Model, layers, ops
 
 
-def conv(x, filters, kernel, stride, name):
-    """Convolution, then batch normalisation."""
+def conv(x, filters, kernel, stride, name, relu=False):
+    """Convolution, batch normalisation, perhaps ReLU."""
     if kernel > 1:
         x = layers.ZeroPadding2D(kernel // 2, name=name + "_pad")(x)
     x = layers.Conv2D(
         filters, kernel, stride, use_bias=False, kernel_initializer="he_normal", name=name
     )(x)
-    return layers.BatchNormalization(epsilon=1e-5, name=name + "_norm")(x)
-
-
-def relu(x, name):
-    return layers.ReLU(name=name + "_relu")(x)
+    x = layers.BatchNormalization(epsilon=1e-5, name=name + "_norm")(x)
+    return layers.ReLU(name=name + "_relu")(x) if relu else x
 
 
 def basic(x, width, stride, name):
     """Figure 5, left: 3x3 twice."""
-    x = relu(conv(x, width, 3, stride, name + "_1"), name + "_1")
+    x = conv(x, width, 3, stride, name + "_1", relu=True)
     return conv(x, width, 3, 1, name + "_2")
 
 
 def bottleneck(x, width, stride, name):
     """Figure 5, right: 1x1 reduces, 3x3, 1x1 restores."""
-    x = relu(conv(x, width, 1, stride, name + "_1"), name + "_1")
-    x = relu(conv(x, width, 3, 1, name + "_2"), name + "_2")
+    x = conv(x, width, 1, stride, name + "_1", relu=True)
+    x = conv(x, width, 3, 1, name + "_2", relu=True)
     return conv(x, 4 * width, 1, 1, name + "_3")
 
 
@@ -61,7 +58,9 @@ IMAGENET = {  # block       shortcut conv2_x conv3_x conv4_x conv5_x
     "resnet101": (bottleneck, "B",  (3,      4,      23,     3)),
     "resnet152": (bottleneck, "B",  (3,      8,      36,     3)),
 }
-CIFAR = {"resnet20": 3, "resnet32": 5, "resnet44": 7, "resnet56": 9, "resnet110": 18, "resnet1202": 200}
+CIFAR = {  # n
+    "resnet20": 3, "resnet32": 5, "resnet44": 7, "resnet56": 9, "resnet110": 18, "resnet1202": 200,
+}
 # fmt: on
 
 
@@ -71,22 +70,22 @@ def build(variant, *, input_shape=None, classes=None, pool_pad=((0, 1), (0, 1)))
         block, option, repeats = IMAGENET[variant]
         rows = [("conv2_x", 64, 1), ("conv3_x", 128, 2), ("conv4_x", 256, 2), ("conv5_x", 512, 2)]
         x = inputs = Input(input_shape or (224, 224, 3))
-        x = relu(conv(x, 64, 7, 2, "conv1"), "conv1")
+        x = conv(x, 64, 7, 2, "conv1", relu=True)
         x = layers.ZeroPadding2D(pool_pad, name="conv2_x_pool_pad")(x)
         x = layers.MaxPooling2D(3, 2, name="conv2_x_pool")(x)
     else:
         block, option, repeats = basic, "A", 3 * (CIFAR[variant],)
         rows = [("maps_32x32", 16, 1), ("maps_16x16", 32, 2), ("maps_8x8", 64, 2)]
         x = inputs = Input(input_shape or (32, 32, 3))
-        x = relu(conv(x, 16, 3, 1, "maps_32x32_0"), "maps_32x32_0")
+        x = conv(x, 16, 3, 1, "maps_32x32_0", relu=True)
     for (row, width, stride), repeat in zip(rows, repeats):
         for i in range(1, repeat + 1):
-            name = f"{row}_{i}"
-            y = block(x, width, stride if i == 1 else 1, name)
+            name, s = f"{row}_{i}", stride if i == 1 else 1
+            y = block(x, width, s, name)
             if option:
-                identity = shortcut(x, y.shape[-1], stride if i == 1 else 1, option, name + "_shortcut")
-                y = layers.Add(name=name + "_add")([identity, y])
-            x = relu(y, name)
+                x = shortcut(x, y.shape[-1], s, option, name + "_shortcut")
+                y = layers.Add(name=name + "_add")([x, y])
+            x = layers.ReLU(name=name + "_relu")(y)
     x = layers.GlobalAveragePooling2D(name="fc_pool")(x)
     x = layers.Dense(classes or (1000 if variant in IMAGENET else 10), name="fc")(x)
     x = layers.Softmax(name="fc_softmax")(x)

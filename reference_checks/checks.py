@@ -1,167 +1,16 @@
-"""The plan of a run: which units there are, and the records of each.
-
-A unit is what is run, finished and resumed as a whole: a variant against its paper, or an
-official model against a variant.
-"""
+"""The records of a unit: its claims, or an official model, checked."""
 
 from __future__ import annotations
 
-import fnmatch
-import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path as File
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from time import perf_counter
-from typing import TYPE_CHECKING
 
-from reference_checks.load import Paper
-from reference_checks.models import ModelError, nearest
+from reference_checks.claims import check_others, check_variant
+from reference_checks.networks import Networks
+from reference_checks.official import check_official
 from reference_checks.record import Record, Verdict
-from reference_checks.spec import Claim, Official, Table
-
-if TYPE_CHECKING:
-    from reference_checks.graph import Graph
-
-Path = tuple[str | int, ...]
-
-
-@dataclass(frozen=True)
-class Unit:
-    """One variant's claims (`official` None), or one official model of it.
-
-    `foreign` marks what a paper prints about a variant of another paper.
-    """
-
-    paper: Paper
-    variant: str
-    official: Official | None = None
-    foreign: bool = False
-
-    @property
-    def table(self) -> Table | None:
-        """The layer table that prints the unit's variant."""
-        if self.official is not None or self.foreign:
-            return None
-        variant = self.paper.spec.variants[self.variant]
-        printed = variant.table is not None and variant.printed
-        return self.paper.spec.tables[variant.table] if printed else None
-
-    @property
-    def name(self) -> str:
-        subject = "paper" if self.official is None else self.official.model
-        return f"{self.paper.stem}/{self.variant}/{subject}"
-
-
-@dataclass
-class Networks:
-    """The faithful networks of all papers, read once each."""
-
-    papers: Mapping[str, Paper]
-    known: dict[tuple, Graph] = field(default_factory=dict)
-
-    def home(self, variant: str) -> Paper | None:
-        """The paper that a variant is of."""
-        return next(
-            (p for p in self.papers.values() if variant in p.spec.variants), None
-        )
-
-    def graph(self, paper: Paper, variant: str, **knobs: object) -> Graph:
-        """The op graph of a variant, with nothing allocated."""
-        from reference_checks.from_keras import from_keras, unallocated
-        from reference_checks.models import build_paper
-
-        key = (paper.stem, variant, repr(sorted(knobs.items())))
-        if key not in self.known:
-            with unallocated():
-                self.known[key] = from_keras(build_paper(paper, variant, knobs))
-        return self.known[key]
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a run does beyond the static checks."""
-
-    run: bool = True
-    published: bool = False
-
-
-def select(papers: Mapping[str, Paper], patterns: Sequence[str]) -> list[Unit]:
-    """The units of papers, variants, official models or globs of them; all, without any.
-
-    Raises:
-        ModelError: a pattern matches nothing; the nearest names are given.
-    """
-    units = [unit for paper in papers.values() for unit in _units(paper)]
-    if not patterns:
-        return units
-    chosen: set[str] = set()
-    for pattern in patterns:
-        matching = [unit for unit in units if _matches(unit, pattern)]
-        if not matching:
-            names = {name for unit in units for name in _names(unit)}
-            raise ModelError(
-                f"nothing is called {pattern!r}: {nearest(pattern, names)}"
-            )
-        chosen.update(unit.name for unit in matching)
-    return [unit for unit in units if unit.name in chosen]
-
-
-def _units(paper: Paper) -> Iterator[Unit]:
-    for variant, entry in paper.spec.variants.items():
-        yield Unit(paper, variant)
-        for official in entry.official:
-            yield Unit(paper, variant, official)
-    for variant in paper.spec.others:
-        yield Unit(paper, variant, foreign=True)
-
-
-def _names(unit: Unit) -> list[str]:
-    names = [unit.paper.stem, unit.variant]
-    return names + ([unit.official.model] if unit.official else [])
-
-
-def _matches(unit: Unit, pattern: str) -> bool:
-    # What one paper prints of another's network is selected by the paper that prints it.
-    names = [unit.paper.stem] if unit.foreign else _names(unit)
-    return any(fnmatch.fnmatchcase(name, pattern) for name in names)
-
-
-def claims_of(unit: Unit) -> Iterator[tuple[Path, str | None, Claim]]:
-    """The printed numbers of a unit: where each stands, its row, and the claim."""
-    spec = unit.paper.spec
-    if unit.official is not None:
-        return
-    if unit.foreign:
-        for index, claim in enumerate(spec.others[unit.variant]):
-            yield ("others", unit.variant, index), claim.row, claim
-        return
-    variant = spec.variants[unit.variant]
-    table = unit.table
-    if table is not None:
-        for name, row in table.rows.items():
-            for index, claim in enumerate(row.claims):
-                path = ("tables", variant.table, "rows", name, "claims", index)
-                yield path, name, claim
-        for index, claim in enumerate(table.totals):
-            yield ("tables", variant.table, "totals", index), None, claim
-    for index, claim in enumerate(variant.claims):
-        yield ("variants", unit.variant, "claims", index), claim.row, claim
-
-
-def digest(unit: Unit, options: Options) -> str:
-    """What the unit's records depend on: spec, implementation, toolkit and Keras."""
-    from importlib.metadata import version  # slow, and listing does not need it
-
-    hashed = hashlib.sha256()
-    root = unit.paper.path.resolve().parent.parent
-    sources = [root / "implementations" / f"{unit.paper.stem}.py"]
-    sources += sorted(File(__file__).parent.rglob("*.py"))
-    for source in sources:
-        if source.is_file():
-            hashed.update(source.read_bytes())
-    what = (unit.paper.digest, unit.name, version("keras"), repr(options))
-    hashed.update(repr(what).encode())
-    return hashed.hexdigest()[:16]
+from reference_checks.units import Options, Unit
 
 
 def run_unit(unit: Unit, networks: Networks, options: Options) -> list[Record]:
@@ -170,9 +19,6 @@ def run_unit(unit: Unit, networks: Networks, options: Options) -> list[Record]:
     Raises:
         ModelError, GraphError: the implementation cannot be built or read.
     """
-    from reference_checks.claims import check_others, check_variant
-    from reference_checks.official import check_official
-
     if unit.foreign:
         records = check_others(networks, unit.paper, unit.variant)
     elif unit.official is None:

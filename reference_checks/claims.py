@@ -11,10 +11,11 @@ from fractions import Fraction
 from math import prod
 
 from reference_checks import measure, notation, printed, rows
-from reference_checks.checks import Networks, Path
 from reference_checks.diff import size
 from reference_checks.graph import Graph
 from reference_checks.load import Paper
+from reference_checks.networks import Networks
+from reference_checks.problems import Where
 from reference_checks.record import Record, Verdict
 from reference_checks.rewrites import RULES, canonical
 from reference_checks.spec import (
@@ -37,11 +38,16 @@ def check_variant(networks: Networks, paper: Paper, variant: str) -> Iterator[Re
     """Records of all that the paper prints about a variant."""
     graph = networks.graph(paper, variant)
     entry = paper.spec.variants[variant]
-    subject = _Subject(networks, paper, variant, graph)
+    subject = Subject(networks, paper, variant, graph)
     if entry.table is not None and entry.printed:
         yield from _check_table(subject, paper.spec.tables[entry.table], entry)
-    for index, claim in enumerate(entry.claims):
-        yield subject.claim(claim, ("variants", variant, "claims", index))
+    yield from check_claims(subject)
+
+
+def check_claims(subject: Subject) -> Iterator[Record]:
+    """Records of what the paper prints about the variant as a whole."""
+    for index, claim in enumerate(subject.paper.spec.variants[subject.variant].claims):
+        yield subject.claim(claim, ("variants", subject.variant, "claims", index))
 
 
 def check_others(networks: Networks, paper: Paper, variant: str) -> Iterator[Record]:
@@ -56,14 +62,14 @@ def check_others(networks: Networks, paper: Paper, variant: str) -> Iterator[Rec
             )  # fmt: skip
         else:
             graph = networks.graph(home, variant)
-            yield _Subject(networks, paper, variant, graph).claim(claim, path)
+            yield Subject(networks, paper, variant, graph).claim(claim, path)
 
 
 def _record(
     paper: Paper,
     variant: str,
     claim: Claim,
-    path: Path,
+    path: Where,
     verdict: Verdict,
     **more: object,
 ) -> Record:
@@ -79,7 +85,7 @@ def _with_unit(claim: Claim) -> str:
 
 
 @dataclass(frozen=True)
-class _Subject:
+class Subject:
     """A variant's graph with what its claims are judged by."""
 
     networks: Networks
@@ -87,7 +93,7 @@ class _Subject:
     variant: str
     graph: Graph
 
-    def claim(self, claim: Claim, path: Path, row: str | None = None) -> Record:
+    def claim(self, claim: Claim, path: Where, row: str | None = None) -> Record:
         """One printed number, measured and judged."""
         row = row or claim.row
         if claim.quantity in RECORDED:
@@ -169,7 +175,7 @@ class _Subject:
             return value
         home = self.networks.home(other)
         graph = self.networks.graph(home, other)
-        against = _Subject(self.networks, home, other, graph)
+        against = Subject(self.networks, home, other, graph)
         base = quantity(claim, graph, against.rows, None, counts, convention)
         return Fraction(value, base) if claim.relative_to else value - base
 
@@ -202,7 +208,10 @@ def quantity(
                 graph, counts or measure.MULTIPLY_ADDS, factor, ops
             )
         case "depth":
-            return measure.depth(graph, None if part is None else part[-1])
+            counts = counts or measure.LAYERS
+            if claim.row is None:  # printed for the whole, or for a table's row alone
+                return measure.depth(graph, counts=counts, ops=ops)
+            return measure.depth(graph, part[-1], counts)
         case "depthwise_layers":
             return measure.depthwise_layers(graph)
         case "projections":
@@ -227,7 +236,7 @@ def _projections(items: Collection[notation.Item]) -> int:
     )
 
 
-def _check_table(subject: _Subject, table: Table, entry: Variant) -> Iterator[Record]:
+def _check_table(subject: Subject, table: Table, entry: Variant) -> Iterator[Record]:
     """Each row of a layer table: its sizes, its steps, and the numbers printed for it."""
     readable = canonical(subject.graph, READABLE)
     found = rows.read(readable, readable.row_of(table.rows))
@@ -252,7 +261,7 @@ def _check_table(subject: _Subject, table: Table, entry: Variant) -> Iterator[Re
 class _PrintedRow:
     """A row of a printed table, to be held against the graph's row of that name."""
 
-    subject: _Subject
+    subject: Subject
     table: Table
     entry: Variant
     name: str
@@ -260,7 +269,7 @@ class _PrintedRow:
     channels: int | None  # that enter it
 
     @property
-    def path(self) -> Path:
+    def path(self) -> Where:
         return ("tables", self.entry.table, "rows", self.name)
 
     def column(self, cells: Mapping[str, str]) -> str:

@@ -26,6 +26,8 @@ FLOAT64_BUDGET = 1e-12
 FLOAT32_FACTOR = 16
 """A correct float32 run errs up to 8.5 times another's error; a wrong network a thousand."""
 FLOAT32_FLOOR = 8 * 2.0**-24
+FLOAT32_WORST = 1e-2
+"""A gap that float32 does not explain: a wrong network in any precision."""
 
 
 @contextmanager
@@ -41,6 +43,11 @@ def floatx(dtype: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before[1])
 
 
+def _numpy(variable: keras.Variable) -> np.ndarray:
+    # By way of a tensor: NumPy 2 warns where it reads a TensorFlow variable itself.
+    return keras.ops.convert_to_numpy(keras.ops.stop_gradient(variable.value))
+
+
 class Stored(Mapping[int, np.ndarray]):
     """A model's weights by their index, read from the backend when they are asked for."""
 
@@ -48,7 +55,7 @@ class Stored(Mapping[int, np.ndarray]):
         self.weights = model.weights
 
     def __getitem__(self, index: int) -> np.ndarray:
-        return keras.ops.convert_to_numpy(self.weights[index].value)
+        return _numpy(self.weights[index])
 
     def __iter__(self) -> Iterator[int]:
         return iter(range(len(self.weights)))
@@ -146,8 +153,8 @@ def calibrate(subject: Subject, x: np.ndarray, seed: int) -> None:
             layer.momentum = momentum
     rng = np.random.default_rng(seed)
     for layer in norms:
-        mean = keras.ops.convert_to_numpy(layer.moving_mean)
-        variance = keras.ops.convert_to_numpy(layer.moving_variance)
+        mean = _numpy(layer.moving_mean)
+        variance = _numpy(layer.moving_variance)
         deviation = np.sqrt(variance) + 1e-3
         layer.moving_mean.assign(
             mean + 0.1 * deviation * rng.standard_normal(mean.shape)

@@ -13,6 +13,7 @@ from reference_checks.graph import Graph, Op, Weight
 
 PARAMS = ("kernel", "bias", "norm")
 MULTIPLY_ADDS = ("conv", "dense")
+LAYERS = ("conv", "dense")
 
 CONVENTIONS: dict[str, tuple[tuple[str, ...], int]] = {
     "multiply-adds": (MULTIPLY_ADDS, 1),
@@ -115,12 +116,24 @@ def all_params(graph: Graph) -> int:
     return sum(variable.size for variable in graph.variables)
 
 
-def depth(graph: Graph, end: int | None = None) -> int:
-    """Layers with kernels on the longest path from an input to an output, or to op `end`."""
+def depth(
+    graph: Graph,
+    end: int | None = None,
+    counts: Collection[str] = LAYERS,
+    ops: Iterable[Op] | None = None,
+) -> int:
+    """Layers on the longest path from an input to an output, or to op `end`.
+
+    Layers have kernels; with `pool` in `counts`, pooling is one too.  With `ops`, only
+    those count: the depth of a row alone.
+    """
+    kinds = {*counts} | ({"mean"} if "pool" in counts else set())
+    inside = None if ops is None else {id(op) for op in ops}
     longest: list[int] = []
     for op in graph.ops:
         before = max((longest[i] for i in op.inputs), default=0)
-        longest.append(before + (op.kind in ("conv", "dense")))
+        counted = op.kind in kinds and (inside is None or id(op) in inside)
+        longest.append(before + counted)
     return max(longest[i] for i in (graph.outputs if end is None else [end]))
 
 

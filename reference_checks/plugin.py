@@ -9,18 +9,24 @@ the summary.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from reference_checks.record import Record, Verdict
+
+if TYPE_CHECKING:
+    from reference_checks.units import Unit
 
 OFFICIAL = (
     "deviation", "accounting", "structure", "rows", "transfer", "outputs", "activations",
 )  # fmt: skip
 COUNTS = pytest.StashKey[Counter]()
 RUNS = pytest.StashKey[dict]()
+NETWORKS = pytest.StashKey[dict]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -29,6 +35,7 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     config.stash[COUNTS] = Counter()
     config.stash[RUNS] = {}
+    config.stash[NETWORKS] = {}
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> SpecFile | None:
@@ -41,42 +48,87 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> SpecFile |
 class SpecFile(pytest.File):
     """One paper; its items are known from the spec, before anything is built."""
 
-    def collect(self) -> Iterator[Check]:
-        from reference_checks.checks import Networks, claims_of, select
-        from reference_checks.load import SpecError, load_all
+    def collect(self) -> Iterator[Group | Check]:
+        from reference_checks.load import load_all
+        from reference_checks.problems import SpecError
+        from reference_checks.units import select
 
         try:
-            papers = load_all(self.path.parent)
+            self.papers = load_all(self.path.parent)
         except SpecError as error:
-            raise self.CollectError("\n".join(map(str, error.problems))) from None
-        self.networks = Networks(papers)
-        for unit in select({self.path.stem: papers[self.path.stem]}, ()):
-            if unit.official is not None:
-                for check in OFFICIAL:
-                    yield self.item(unit, f"{unit.official.model}::{check}", (check,))
-                continue
-            for name, row in (unit.table.rows if unit.table else {}).items():
-                for check, there in (
-                    ("input size", row.input),
-                    ("output size", row.output),
-                    ("rows", row.columns),
-                ):
-                    if there:
-                        label = f"{check}::{name}::{unit.table.source}"
-                        yield self.item(unit, label, (check, name))
-            for path, row, claim in claims_of(unit):
-                label = "::".join(filter(None, (claim.quantity, row, claim.source)))
-                at = unit.paper.at(*path)
-                yield self.item(unit, label, (claim.quantity,), at)
+            raise self.CollectError(str(error)) from None
+        paper = {self.path.stem: self.papers[self.path.stem]}
+        yield from _tree(self, [e for u in select(paper, ()) for e in _entries(u)])
 
-    def item(
-        self, unit: object, label: str, key: tuple[str, ...], at: str | None = None
-    ) -> Check:
-        item = Check.from_parent(self, name=f"{unit.variant}::{label}")
-        item.unit, item.key, item.at = unit, key, at
-        if unit.official is not None:
-            item.add_marker("official")
-        return item
+
+class Group(pytest.Collector):
+    """Items whose ids agree up to here: pytest finds an item by the parts of its id."""
+
+    entries: list[Entry]
+
+    def collect(self) -> Iterator[Group | Check]:
+        yield from _tree(self, self.entries)
+
+
+def _tree(
+    parent: pytest.Collector, entries: Sequence[Entry]
+) -> Iterator[Group | Check]:
+    groups: dict[str, list[Entry]] = {}
+    for entry in entries:
+        groups.setdefault(entry.parts[0], []).append(entry)
+    for name, inside in groups.items():
+        for entry in inside:
+            if len(entry.parts) == 1:
+                item = Check.from_parent(parent, name=name)
+                item.entry = entry
+                if entry.unit.official is not None:
+                    item.add_marker("official")
+                yield item
+        deeper = [replace(e, parts=e.parts[1:]) for e in inside if len(e.parts) > 1]
+        if deeper:
+            group = Group.from_parent(parent, name=name)
+            group.entries = deeper
+            yield group
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An item to be: the rest of its id, and the records of the unit that are its own.
+
+    These are those at a place in the spec, or else of a check, perhaps of one row.
+    """
+
+    parts: tuple[str, ...]
+    unit: Unit
+    key: tuple[str, ...]
+    at: str | None = None
+
+    def owns(self, record: Record) -> bool:
+        if self.at is not None:
+            return record.at == self.at
+        return (record.check, record.row)[: len(self.key)] == self.key
+
+
+def _entries(unit: Unit) -> Iterator[Entry]:
+    from reference_checks.units import claims_of
+
+    if unit.official is not None:
+        for check in OFFICIAL:
+            parts = (unit.variant, unit.official.model, check)
+            yield Entry(parts, unit, (check,))
+        return
+    for name, row in (unit.table.rows if unit.table else {}).items():
+        for check, there in (
+            ("input size", row.input),
+            ("output size", row.output),
+            ("rows", row.columns),
+        ):
+            if there:
+                parts = (unit.variant, check, name, unit.table.source)
+                yield Entry(parts, unit, (check, name))
+    for path, row, claim in claims_of(unit):
+        parts = tuple(filter(None, (unit.variant, claim.quantity, row, claim.source)))
+        yield Entry(parts, unit, (claim.quantity,), unit.paper.at(*path))
 
 
 class Contradiction(Exception):
@@ -86,51 +138,54 @@ class Contradiction(Exception):
 class Check(pytest.Item):
     """One claim, one row or one kind of official check."""
 
-    unit: object
-    key: tuple[str, ...]
-    at: str | None
+    entry: Entry
 
     def runtest(self) -> None:
-        records = [record for record in self.records() if self.mine(record)]
+        records = [record for record in self.records() if self.entry.owns(record)]
         self.config.stash[COUNTS].update(str(record.verdict) for record in records)
         failing = [r for r in records if r.verdict is Verdict.CONTRADICTED]
         if failing:
             raise Contradiction(failing)
         if not any(record.verdict.passes for record in records):
             first = records[0] if records else None
-            reason = f"{first.verdict}: {first.detail}" if first else "nothing to check"
-            pytest.skip(reason)
-
-    def mine(self, record: Record) -> bool:
-        if self.at is not None:
-            return record.at == self.at
-        return (record.check, record.row)[: len(self.key)] == self.key
+            said = (
+                (str(first.verdict), first.detail) if first else ("nothing to check",)
+            )
+            pytest.skip(": ".join(filter(None, said)))
 
     def records(self) -> list[Record]:
         """The unit's records; a unit runs once, for all of its items."""
-        from reference_checks.checks import Options, run_unit
+        from reference_checks.checks import run_unit
+        from reference_checks.networks import Networks
+        from reference_checks.units import Options
 
         runs: dict[str, list[Record]] = self.config.stash[RUNS]
-        if self.unit.name not in runs:
-            runs[self.unit.name] = run_unit(self.unit, self.parent.networks, Options())
-        return runs[self.unit.name]
+        unit = self.entry.unit
+        if unit.name not in runs:
+            networks = self.config.stash[NETWORKS].setdefault(
+                self.path.parent, Networks(self.getparent(SpecFile).papers)
+            )
+            runs[unit.name] = run_unit(unit, networks, Options())
+        return runs[unit.name]
 
     def repr_failure(
         self, excinfo: pytest.ExceptionInfo, style: str | None = None
     ) -> str:
+        from reference_checks.graph import GraphError
         from reference_checks.models import ModelError
 
         if isinstance(excinfo.value, Contradiction):
             from reference_checks.report.verdicts import message
 
             return "\n".join("\n  ".join(message(r)) for r in excinfo.value.args[0])
-        if isinstance(excinfo.value, ModelError):
+        if isinstance(excinfo.value, (GraphError, ModelError)):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
-        line = int(self.at.split(":")[-2]) - 1 if self.at else None
-        return self.path, line, self.name
+        at = self.entry.at
+        line = int(at.split(":")[-2]) - 1 if at else None
+        return self.path, line, self.nodeid.partition("::")[2]
 
 
 def pytest_terminal_summary(

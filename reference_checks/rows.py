@@ -54,10 +54,14 @@ def _sequence(
     while at is not None and at in inside and at != stop:
         op = graph.ops[at]
         if len(set(op.inputs)) > 1:
-            fork = _fork(graph, op)
+            fork = _fork(graph, op.inputs)
             branches = [_sequence(graph, i, inside, fork) for i in op.inputs]
-            if op.kind == "concat":
-                items.append(Branches(tuple(branches)))
+            gate = _squeeze_excite(branches) if op.kind == "multiply" else None
+            # A concatenation with its own input is a shortcut too (DenseNet).
+            if gate is not None:
+                items.append(gate)
+            elif op.kind == "concat" and all(branches):
+                items.append(_branches(graph, op.inputs, inside, fork))
             else:
                 *others, main = sorted(branches, key=_steps)
                 items.append(Residual(main, tuple(s for b in others for s in b)))
@@ -70,6 +74,27 @@ def _sequence(
     return tuple(reversed(items))
 
 
+def _branches(
+    graph: Graph, ends: Sequence[int], inside: frozenset[int], fork: int | None
+) -> Branches:
+    """The concatenated branches; neighbours that part later are branches within one."""
+    groups: list[list[int]] = []
+    for end in ends:
+        parting = _fork(graph, (groups[-1][0], end)) if groups else None
+        if parting in inside and parting not in (fork, groups[-1][0], end):
+            groups[-1].append(end)
+        else:
+            groups.append([end])
+    branches = []
+    for group in groups:
+        parting = _fork(graph, group)
+        items = _sequence(graph, parting, inside, fork)
+        if len(group) > 1:
+            items = (*items, _branches(graph, group, inside, parting))
+        branches.append(items)
+    return Branches(tuple(branches))
+
+
 def _steps(items: tuple[Item, ...]) -> int:
     return sum(
         _steps(item.main) if isinstance(item, Residual) else 1
@@ -79,11 +104,23 @@ def _steps(items: tuple[Item, ...]) -> int:
     )
 
 
-def _fork(graph: Graph, join: Op) -> int | None:
-    """The nearest op through which every path to the join goes."""
-    heap = [-i for i in set(join.inputs)]
+def _squeeze_excite(branches: Sequence[tuple[Item, ...]]) -> Step | None:
+    """A map times what two layers make of its means, one step (Hu et al. 2018)."""
+    match sorted(branches, key=len):
+        case (), (
+            Step("average pool", None),
+            Step("conv" | "dense", units=squeeze),
+            Step("conv" | "dense"),
+        ):
+            return Step("squeeze-excite", squeeze=squeeze)
+    return None
+
+
+def _fork(graph: Graph, ends: Sequence[int]) -> int | None:
+    """The nearest op through which every path to the ends goes; a single end itself."""
+    heap = [-i for i in set(ends)]
     heapq.heapify(heap)
-    waiting = set(join.inputs)
+    waiting = set(ends)
     while len(heap) > 1:
         index = -heapq.heappop(heap)
         for source in graph.ops[index].inputs:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from reference_checks.cli.common import is_input_error
 from reference_checks.cli.parser import parser
-from reference_checks.load import SpecError
+from reference_checks.problems import SpecError
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -11,11 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from reference_checks.errors import InputError
 from reference_checks.load import Paper, load_all
-
-
-class InputError(Exception):
-    """Bad input: the command ends with one line and exit code 2."""
 
 
 def is_input_error(error: Exception) -> bool:
@@ -48,7 +45,7 @@ def load_papers(arguments: argparse.Namespace) -> dict[str, Paper]:
 
 
 def select(papers: Mapping[str, Paper], patterns: Sequence[str]) -> list:
-    from reference_checks.checks import select
+    from reference_checks.units import select
 
     return select(papers, patterns)
 

@@ -1,53 +1,41 @@
-"""Commands about any model: count, diff, transfer."""
+"""Commands about any model: count, diff, identify, transfer."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from reference_checks.cli.common import (
-    InputError,
     console,
     load_papers,
     print_json,
     start_keras,
 )
-from reference_checks.load import Paper
+from reference_checks.errors import InputError
+
+if TYPE_CHECKING:
+    from reference_checks.models import Model
 
 
-def _graph(name: str, papers: Mapping[str, Paper]) -> tuple[Any, tuple[str, ...]]:
-    """A model's op graph, without memory for weights, and its rows' names."""
-    from reference_checks.from_keras import from_keras, unallocated
-    from reference_checks.models import build, parse
+def _read(arguments: argparse.Namespace, allocate: bool = False) -> list[Model]:
+    """The models that the command names; a misspelt name fails before Keras starts."""
+    papers = load_papers(arguments)
+    names = [getattr(arguments, key, None) for key in ("model", "a", "b")]
+    names = [name for name in names if name is not None]
+    from reference_checks.models import parse, read
 
-    with unallocated():
-        graph = from_keras(build(name, papers))
-    scheme, target, _ = parse(name)
-    rows: tuple[str, ...] = ()
-    if scheme == "paper":
-        spec = next(p.spec for p in papers.values() if target in p.spec.variants)
-        table = spec.variants[target].table
-        rows = tuple(spec.tables[table].rows) if table else ()
-    return graph, rows
-
-
-def _known(papers: Mapping[str, Paper], arguments: argparse.Namespace) -> None:
-    """Fail on a misspelt name before anything heavy is imported."""
-    from reference_checks.models import parse
-
-    for name in (getattr(arguments, key, None) for key in ("model", "a", "b")):
-        if name is not None:
-            parse(name)
+    for name in names:
+        parse(name)
+    start_keras()
+    trust = arguments.trust
+    return [read(name, papers, allocate=allocate, trust=trust) for name in names]
 
 
 def count(arguments: argparse.Namespace) -> int:
-    papers = load_papers(arguments)
-    _known(papers, arguments)
-    start_keras()
+    (model,) = _read(arguments)
     from reference_checks import measure
 
-    graph, rows = _graph(arguments.model, papers)
+    graph, rows = model.graph, model.rows
     by = arguments.by or ("row" if rows else "layer")
     if by == "row" and not rows:
         raise InputError(
@@ -119,14 +107,10 @@ def _print_counts(by: str, lines: list[dict], totals: dict) -> None:
 
 
 def diff(arguments: argparse.Namespace) -> int:
-    papers = load_papers(arguments)
-    _known(papers, arguments)
-    start_keras()
+    a, b = _read(arguments)
     from reference_checks.diff import diff as compare
 
-    a, rows_a = _graph(arguments.a, papers)
-    b, rows_b = _graph(arguments.b, papers)
-    found = compare(a, b, tuple(dict.fromkeys((*rows_a, *rows_b))))
+    found = compare(a.graph, b.graph, tuple(dict.fromkeys((*a.rows, *b.rows))))
     if arguments.json:
         print_json({"a": arguments.a, "b": arguments.b, **found.as_dict()})
     else:
@@ -136,37 +120,57 @@ def diff(arguments: argparse.Namespace) -> int:
     return 0 if found.same else 1
 
 
+def identify(arguments: argparse.Namespace) -> int:
+    (model,) = _read(arguments)
+    from reference_checks.identify import identify as find
+    from reference_checks.networks import Networks
+
+    matches = find(Networks(load_papers(arguments)), model.graph)
+    if arguments.json:
+        print_json([match.as_dict() for match in matches])
+        return 0
+    terminal = console()
+    for match in matches:
+        terminal.print(
+            f"{match.variant} ({match.paper}): {match.operations:.1%} of the operations and"
+            f" {match.params:.1%} of the parameters agree",
+            style="bold" if match is matches[0] else None,
+            markup=False,
+        )
+        terminal.print(f"  {match.differences}", markup=False, soft_wrap=True)
+    if not matches:
+        terminal.print("no paper's network is near")
+    return 0
+
+
 def transfer(arguments: argparse.Namespace) -> int:
-    papers = load_papers(arguments)
-    _known(papers, arguments)
     if arguments.out.suffix not in (".keras", ".h5"):
         raise InputError(f"{arguments.out}: write to a .keras or .h5 file")
     if not arguments.out.resolve().parent.is_dir():
         raise InputError(f"{arguments.out.parent}: no such folder")
-    start_keras()
+    source, target = _read(arguments, allocate=True)
+    if target.keras is None:
+        raise InputError(f"{arguments.b}: weights are moved into Keras models only")
     import numpy as np
 
     from reference_checks.alignment import align
-    from reference_checks.equivalence import Stored
-    from reference_checks.from_keras import from_keras
-    from reference_checks.models import build
     from reference_checks.rewrites import canonical
     from reference_checks.transfer import transfer as move
 
-    source, target = build(arguments.a, papers), build(arguments.b, papers)
-    a, b = canonical(from_keras(source)), canonical(from_keras(target))
+    a, b = canonical(source.graph), canonical(target.graph)
     alignment = align(a, b)
-    if not alignment.isomorphic:
+    if not (alignment.isomorphic or arguments.partial):
         raise InputError(
-            f"the networks differ, nothing was moved: paperspec diff {arguments.a}"
-            f" {arguments.b}"
+            "the networks differ, nothing was moved: see paperspec diff"
+            f" {arguments.a} {arguments.b}, or move what agrees with --partial"
         )
-    moved = move(a, b, alignment, Stored(source))
-    for index, variable in enumerate(target.weights):
-        variable.assign(np.asarray(moved.values[index], variable.dtype))
+    moved = move(a, b, alignment, source.values, partial=arguments.partial)
+    for index, value in moved.values.items():
+        variable = target.keras.weights[index]
+        variable.assign(np.asarray(value, variable.dtype))
     temporary = arguments.out.with_name(f".{arguments.out.stem}{arguments.out.suffix}")
     try:
-        target.save(temporary)
+        target.keras.save(temporary)
         temporary.replace(arguments.out)
     except OSError as error:
         raise InputError(f"{arguments.out}: cannot be written: {error}") from error

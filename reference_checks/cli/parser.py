@@ -9,6 +9,7 @@ from typing import Any
 
 from reference_checks.cli import models, runs, specs
 
+TRUST = "let a model file run the code that it brings (Lambda layers)"
 RESULTS = Path("reports/results.json")
 
 EPILOG = """\
@@ -93,6 +94,7 @@ def parser() -> argparse.ArgumentParser:
         "count keras:MobileNetV2,alpha=0.35",
     )  # fmt: skip
     command.add_argument("model", metavar="MODEL")
+    command.add_argument("--trust", action="store_true", help=TRUST)
     command.add_argument(
         "--by", choices=("layer", "row"), help="default: row for paper:"
     )
@@ -116,6 +118,10 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--report", type=Path, metavar="DIR", help="write reports as well"
     )
+    command.add_argument(
+        "--model", metavar="MODEL", help="a model of your own, against one variant"
+    )
+    command.add_argument("--trust", action="store_true", help=TRUST)
 
     command = add(
         "diff", models.diff, "structural difference of two models",
@@ -123,6 +129,7 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     command.add_argument("a", metavar="A")
     command.add_argument("b", metavar="B")
+    command.add_argument("--trust", action="store_true", help=TRUST)
     command.add_argument("--json", action="store_true", help="print JSON")
 
     command = add(
@@ -131,7 +138,17 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     command.add_argument("a", metavar="A")
     command.add_argument("b", metavar="B")
+    command.add_argument("--trust", action="store_true", help=TRUST)
+    command.add_argument("--partial", action="store_true", help="move what agrees")
     command.add_argument("--out", type=Path, required=True, metavar="FILE")
+
+    command = add(
+        "identify", models.identify, "which paper's network a model is, and how it differs",
+        "identify file:model.h5",
+    )  # fmt: skip
+    command.add_argument("model", metavar="MODEL")
+    command.add_argument("--trust", action="store_true", help=TRUST)
+    command.add_argument("--json", action="store_true", help="print JSON")
 
     command = add(
         "report", runs.report, "pages, Markdown and JUnit XML from a results file",

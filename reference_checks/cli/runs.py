@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from reference_checks.cli.common import (
-    InputError,
     console,
     is_input_error,
     load_papers,
@@ -17,6 +16,7 @@ from reference_checks.cli.common import (
     select,
     start_keras,
 )
+from reference_checks.errors import InputError
 from reference_checks.load import Paper
 
 
@@ -31,7 +31,9 @@ def show(arguments: argparse.Namespace) -> int:
             f"{arguments.variant}: show one of {', '.join(sorted(variants))}"
         )
     start_keras()
-    from reference_checks.checks import Networks, Options, run_unit
+    from reference_checks.checks import run_unit
+    from reference_checks.networks import Networks
+    from reference_checks.units import Options
 
     networks, records = Networks(papers), []
     for unit in units:
@@ -47,11 +49,13 @@ def show(arguments: argparse.Namespace) -> int:
 
 
 def check(arguments: argparse.Namespace) -> int:
-    from reference_checks.checks import Options
     from reference_checks.results import Results, environment, identity
+    from reference_checks.units import Options
 
     papers = load_papers(arguments)
     units = select(papers, arguments.select)
+    if arguments.model is not None:
+        return _check_own(arguments, papers, units)
     if arguments.resume and arguments.json in (None, "-"):
         raise InputError("--resume needs --json FILE: the file to go on with")
     options = Options(
@@ -90,6 +94,43 @@ def check(arguments: argparse.Namespace) -> int:
     return 1 if failed(results.records) else 0
 
 
+def _check_own(
+    arguments: argparse.Namespace, papers: Mapping[str, Paper], units: Sequence[Any]
+) -> int:
+    """A model of the user's own against one variant: verdicts, then the difference."""
+    chosen = {(u.paper.stem, u.variant) for u in units if not u.foreign}
+    named = {pair for pair in chosen if pair[1] in arguments.select}
+    chosen = named or chosen
+    if len(chosen) != 1:
+        names = ", ".join(sorted(variant for _, variant in chosen))
+        raise InputError(f"--model is held against one variant; name one of {names}")
+    ((stem, variant),) = chosen
+    start_keras()
+    from reference_checks.networks import Networks
+    from reference_checks.own import check_own
+    from reference_checks.report.side_by_side import render
+    from reference_checks.report.terminal import render as verdicts
+    from reference_checks.results import Results, environment, failed, identity
+
+    paper = papers[stem]
+    records, found = check_own(
+        Networks(papers), paper, variant, arguments.model,
+        run=not arguments.static, trust=arguments.trust,
+    )  # fmt: skip
+    about = {stem: identity(paper.spec, paper.digest)}
+    results = Results(environment(), about, {}, tuple(records))
+    if arguments.json not in (None, "-"):
+        results.write(arguments.json)
+    if arguments.json == "-":
+        import msgspec
+
+        print_json(msgspec.to_builtins(results.plain()))
+    else:
+        verdicts(results, console())
+        render(found, f"paper:{variant}", arguments.model, console())
+    return 1 if failed(results.records) else 0
+
+
 def _resumed(old: Any, new: Any) -> Any:
     """The old results with the papers of both and the new environment."""
     from dataclasses import replace
@@ -104,13 +145,16 @@ def _run(
     path: Path | None,
 ) -> tuple[Any, list[str]]:  # fmt: skip
     """The units' records added to the results, written after each; and what went wrong."""
-    from reference_checks.checks import Networks, digest, run_unit
+    from reference_checks.units import digest
 
     digests = {unit.name: digest(unit, options) for unit in units}
     waiting = [u for u in units if not results.is_done(u.name, digests[u.name])]
     if not waiting:
         return results, []
     start_keras()
+    from reference_checks.checks import run_unit
+    from reference_checks.networks import Networks
+
     networks, errors = Networks(papers), []
     terminal = console(stderr=True)
     with _progress(terminal) as progress:

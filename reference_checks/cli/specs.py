@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 
 from reference_checks.cli.common import (
-    InputError,
     folder,
     load_papers,
     print_json,
     select,
 )
+from reference_checks.errors import InputError
 from reference_checks.load import discover
 
 
@@ -110,7 +110,7 @@ def lint(arguments: argparse.Namespace) -> int:
 def claims(arguments: argparse.Namespace) -> int:
     from dataclasses import asdict
 
-    from reference_checks.checks import claims_of
+    from reference_checks.units import claims_of
 
     papers = load_papers(arguments)
     found = [
@@ -134,7 +134,7 @@ def claims(arguments: argparse.Namespace) -> int:
 
 
 def schema(arguments: argparse.Namespace) -> int:
-    from reference_checks.load import schema_text
+    from reference_checks.schema import schema_text
 
     print(schema_text(), end="")
     return 0

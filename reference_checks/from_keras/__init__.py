@@ -167,7 +167,10 @@ class Reader:
                 f"layer {name!r} cannot be expanded into known operations: {reason}"
             ) from error
         start = len(self.ops)
-        indices = self.read(inputs, results, list(ins))
+        try:
+            indices = self.read(inputs, results, list(ins))
+        except GraphError as error:
+            raise GraphError(f"in layer {name!r}, {error}") from None
         for index in range(start, len(self.ops)):
             inner = self.ops[index].layer
             self.ops[index] = self.ops[index].but(layer=f"{name}/{inner}")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import keras
+import numpy as np
 
 from reference_checks.from_keras.padding import channels_last, constant, resolved
 from reference_checks.graph import GraphError
@@ -214,6 +215,29 @@ def _rescaling(reader: Reader, layer, ins, shape) -> int:
     return reader.emit("shift", [scaled], shape, layer.name, by=constant(layer.offset))
 
 
+def _normalization(reader: Reader, layer, ins, shape) -> int:
+    """(x - mean) / deviation: constants, or stored with the count that `adapt` keeps."""
+    if layer.invert or tuple(layer.axis) not in ((-1,), (len(shape),)):
+        raise GraphError(f"layer {layer.name!r}: only the last axis is normalised")
+    if layer.input_mean is not None:
+        mean, variance = map(keras.ops.convert_to_numpy, (layer.mean, layer.variance))
+        shifted = reader.emit("shift", ins, shape, layer.name, by=constant(-mean))
+        by = constant(1 / np.sqrt(variance))
+        return reader.emit("scale", [shifted], shape, layer.name, by=by)
+    weights = [
+        reader.weight(role, variable)
+        for role, variable in (
+            ("mean", layer.adapt_mean),
+            ("count", layer.count),
+            ("variance", layer.adapt_variance),
+        )
+    ]
+    shifted = reader.emit("shift", ins, shape, layer.name, weights=tuple(weights[:2]))
+    return reader.emit(
+        "scale", [shifted], shape, layer.name, weights=tuple(weights[2:])
+    )
+
+
 LAYERS: dict[type, Callable] = {
     keras.layers.Conv2D: _conv,
     keras.layers.DepthwiseConv2D: _conv,
@@ -238,4 +262,5 @@ LAYERS: dict[type, Callable] = {
     keras.layers.SpatialDropout2D: _dropout,
     keras.layers.Identity: _identity,
     keras.layers.Rescaling: _rescaling,
+    keras.layers.Normalization: _normalization,
 }

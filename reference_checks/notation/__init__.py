@@ -4,6 +4,7 @@ One notation serves all papers.  A cell is a sequence of steps:
 
     7x7, 64, stride 2                 convolution: kernel, filters
     5x5, 256, groups 2, relu          … in groups, with its activation
+    5x5 conv                          … its filters are not printed
     3x3 depthwise, stride 2           one filter for each channel
     3x3 max pool, stride 2            also `average pool`
     average pool                      over the whole map
@@ -12,6 +13,8 @@ One notation serves all papers.  A cell is a sequence of steps:
     10-d rbf                          radial basis functions (LeNet-5)
     maps 0 1 2                        goes on with these channels alone
     LRN                               local response normalisation
+    squeeze-excite 8                  gate of Hu et al. 2018, 8 wide: means, two dense layers,
+                                      times the map; the width may be left out
     softmax
 
 `stride N`, `groups N` and an activation (relu, relu6, tanh, sigmoid, swish, hard-swish,
@@ -26,16 +29,18 @@ Steps are put together:
     [a; b] x3, stride 2               … with stride 2 somewhere in the first repetition
     {a; b | c}                        branches, concatenated in order
 
-The grammar, where `n` is an integer, a symbol or a product (`t*k`):
+The grammar, where `n` is an integer, a symbol, a product (`t*k`) or a quotient, rounded
+down (`k/2`, DenseNet's compression):
 
     cell    = item { ";" item }
     item    = step | module | "[" cell "]" [ "x" n ] [ ", stride" n ]
             | "{" cell { "|" cell } "}"
     step    = n "x" n "," n { option }
-            | n "x" n ( "depthwise" | "max pool" | "average pool" | "sub-sampling" )
+            | n "x" n ( "conv" | "depthwise" | "max pool" | "average pool" | "sub-sampling" )
               { option }
             | n "-d" ( "fc" | "rbf" ) { option }
             | "average pool" | "LRN" | "softmax" | "maps" n { n }
+            | "squeeze-excite" [ n ]
     option  = "," ( "stride" n | "groups" n | activation )
 
 A module is a name for a cell.  Symbols (t, c, n, s …) are the table's columns of

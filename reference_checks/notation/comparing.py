@@ -107,6 +107,7 @@ def _agree(want: Step, have: Step, free: bool) -> bool:
             (stride, have.stride or 1),
             (want.groups, have.groups or 1),
             (want.activation, have.activation or "linear"),
+            (want.squeeze, have.squeeze),
         )
     )
 

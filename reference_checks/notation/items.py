@@ -10,7 +10,7 @@ from itertools import chain
 ACTIVATIONS = (
     "relu", "relu6", "tanh", "sigmoid", "swish", "hard-swish", "gelu", "linear",
 )  # fmt: skip
-WINDOWED = ("depthwise", "max pool", "average pool", "sub-sampling")
+WINDOWED = ("conv", "depthwise", "max pool", "average pool", "sub-sampling")
 DENSE = {"fc": "dense", "rbf": "rbf"}
 POOLS = ("max pool", "average pool", "sub-sampling")
 OPTIONS = {
@@ -25,8 +25,8 @@ OPTIONS = {
 
 SYNONYMS = {"maxpool": "max pool", "soft-max": "softmax"}
 WORDS = (
-    "depthwise", "max", "average", "pool", "sub-sampling", "fc", "rbf", "maps", "LRN",
-    "softmax", "stride", "groups", *ACTIVATIONS, *SYNONYMS,
+    "conv", "depthwise", "max", "average", "pool", "sub-sampling", "fc", "rbf", "maps",
+    "LRN", "softmax", "squeeze-excite", "stride", "groups", *ACTIVATIONS, *SYNONYMS,
 )  # fmt: skip
 
 MAX_STEPS = 10_000
@@ -50,7 +50,8 @@ class Step:
     """One operation; None is what is not said.
 
     `kind` is conv, depthwise, max pool, average pool, sub-sampling, dense, rbf, maps,
-    lrn or softmax; an average pool without kernel is over the whole map.
+    lrn, squeeze-excite or softmax; an average pool without kernel is over the whole map.
+    `squeeze` is the width of a squeeze-and-excitation, which leaves all channels.
     """
 
     kind: str
@@ -60,6 +61,7 @@ class Step:
     groups: int | None = None
     activation: str | None = None
     maps: tuple[int, ...] = ()
+    squeeze: int | None = None
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,8 @@ def leaving(items: Iterable[Item], channels: int | None) -> int | None:
         match item:
             case Step(units=int(units)):
                 channels = units
+            case Step(kind="conv"):
+                channels = None
             case Step(kind="maps", maps=maps):
                 channels = len(maps)
             case Block(inner, repeats):

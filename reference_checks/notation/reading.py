@@ -29,7 +29,7 @@ from reference_checks.notation.items import (
 )
 
 _TOKEN = re.compile(
-    r"(?P<word>[A-Za-z0-9_]+(?:-(?!d\b)[A-Za-z0-9_]+)*)|(?P<mark>-d\b|[][{}|;,*])|\S"
+    r"(?P<word>[A-Za-z0-9_]+(?:-(?!d\b)[A-Za-z0-9_]+)*)|(?P<mark>-d\b|[][{}|;,*/])|\S"
 )
 
 
@@ -216,6 +216,9 @@ class _Parser:
         name = SYNONYMS.get(word.lower(), word.lower())
         if name in ("lrn", "softmax"):
             return Step(name)
+        if name == "squeeze-excite":
+            said = self.tokens[self.at][0][:1].isalnum()
+            return Step(name, squeeze=self.number() if said else None)
         if name == "average":
             self.expect("pool")
             return Step("average pool")
@@ -265,7 +268,7 @@ class _Parser:
         if word and word[0].isalpha():
             message = f"unknown word {word[:40]!r}{nearest(word, WORDS)}"
             raise NotationError(message, column)
-        raise self.fail("', filters', 'depthwise', 'max pool', 'average pool'")
+        raise self.fail("', filters', 'conv', 'depthwise', 'max pool', 'average pool'")
 
     def options(self, step: Step) -> Step:
         allowed = OPTIONS.get(step.kind, ())
@@ -297,8 +300,10 @@ class _Parser:
     def number(self, least: int = 1) -> int:
         column = self.tokens[self.at][1]
         value = self.factor(*self.next())
-        while self.take("*"):
-            value *= self.factor(*self.next())
+        while (mark := self.tokens[self.at][0]) in ("*", "/"):
+            self.at += 1
+            by = self.factor(*self.next())
+            value = value * by if mark == "*" else value // by if by else -1
             if value > MAX_INTEGER:
                 break
         if not least <= value <= MAX_INTEGER:

@@ -47,7 +47,7 @@ def _render_step(step: Step, activations: bool) -> str:
     window = "x".join(map(str, step.kernel)) if step.kernel else ""
     match step.kind:
         case "conv":
-            parts = [f"{window}, {step.units}"]
+            parts = [f"{window}, {step.units}" if step.units else f"{window} conv"]
         case "dense":
             parts = [f"{step.units}-d fc"]
         case "rbf":
@@ -56,6 +56,8 @@ def _render_step(step: Step, activations: bool) -> str:
             parts = ["maps " + " ".join(map(str, step.maps))]
         case "lrn":
             parts = ["LRN"]
+        case "squeeze-excite":
+            parts = [f"squeeze-excite {step.squeeze or ''}".strip()]
         case kind:
             parts = [f"{window} {kind}".strip()]
     # For pooling silence says nothing, so that stride 1 has to be said.

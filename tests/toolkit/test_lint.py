@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reference_checks.lint import lint
-from reference_checks.load import SpecError, discover, load
+from reference_checks.load import discover, load
+from reference_checks.problems import SpecError
 
 ROOT = Path(__file__).parents[2]
 ANY = settings(

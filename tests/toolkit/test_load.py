@@ -10,15 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reference_checks.load import (
-    Problem,
-    SpecError,
-    discover,
-    load,
-    schema,
-    schema_text,
-    shown,
-)
+from reference_checks.load import discover, load
+from reference_checks.problems import Problem, SpecError, shown
+from reference_checks.schema import schema, schema_text
 
 ROOT = Path(__file__).parents[2]
 ANY = settings(

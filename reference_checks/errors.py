@@ -1,0 +1,20 @@
+"""What went wrong with the input, for a person: one line with the way out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class InputError(Exception):
+    """Bad input; the command ends with the message and exit code 2."""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The nearest known names, or all of them where they are few, as a question."""
+    from difflib import get_close_matches  # costs more than a run without errors
+
+    names = sorted(known)
+    close = get_close_matches(word[:80], names, n=3, cutoff=0.5)
+    if close:
+        return f"did you mean {' or '.join(close)}?"
+    return f"known: {', '.join(names[:12])}" + (", …" if len(names) > 12 else "")

@@ -1,0 +1,254 @@
+"""A spec's YAML, read strictly: values, where they stand, and what is wrong.
+
+The text is read event by event, so that nothing is ever constructed that a spec cannot
+be: aliases, anchors, tags, several documents, deep nesting and huge files are refused
+before they cost anything.  (Composing nodes would recurse on the C stack, which deep
+nesting overflows.)  YAML's guesses are refused too: `no`, `012` and `1:30` have to be
+quoted or written otherwise.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from reference_checks.notation import nearest
+from reference_checks.problems import Problem, Where
+from reference_checks.schema import schema, validator
+
+Marks = dict[Where, tuple[int, int]]
+
+MAX_BYTES = 2_000_000
+MAX_DEPTH = 20
+MAX_VALUES = 100_000
+MAX_PROBLEMS = 1_000  # of the schema; more are not looked for
+_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
+_FLOAT = re.compile(r"[-+]?[0-9]{1,20}\.[0-9]{0,20}(e[-+][0-9]{1,2})?", re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_RESOLVED = "tag:yaml.org,2002:"
+ALIAS = "no anchors and aliases; write each value out"
+TAG = "no tags; leave it out"
+
+
+def _place(event: yaml.Event) -> tuple[int, int]:
+    return event.start_mark.line + 1, event.start_mark.column + 1
+
+
+class _Refused(Exception):
+    """The rest of the text is not read; the problem is noted."""
+
+
+class Reader:
+    """One file: its values, where they and their keys stand, and what is wrong."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.problems: set[Problem] = set()
+        self.values: Marks = {}
+        self.keys: Marks = {}
+        self.complete = False
+
+    def note(self, mark: tuple[int, int], message: str) -> None:
+        self.problems.add(Problem(self.path, *mark, message))
+
+    def refuse(self, mark: tuple[int, int], message: str) -> _Refused:
+        self.note(mark, message)
+        return _Refused()
+
+    # YAML
+
+    def read(self, data: bytes) -> Any:
+        """The text's value; `complete` says whether it was read to the end."""
+        try:
+            if len(data) > MAX_BYTES:
+                raise self.refuse((1, 1), f"larger than {MAX_BYTES:,} bytes")
+            self.events = yaml.CSafeLoader(data.decode())
+            self.events.get_event()  # the stream begins
+            if isinstance(self.events.get_event(), yaml.StreamEndEvent):
+                raise self.refuse((1, 1), "empty; say title, authors, year, …")
+            value = self.value(self.events.get_event(), ())
+            self.events.get_event()  # the document ends
+            after = self.events.get_event()
+            if not isinstance(after, yaml.StreamEndEvent):
+                raise self.refuse(_place(after), "one document only; leave '---' out")
+        except _Refused:
+            return None
+        except UnicodeDecodeError as error:
+            line = data.count(b"\n", 0, error.start) + 1
+            self.note((line, 1), "not UTF-8; save the file as UTF-8")
+            return None
+        except yaml.reader.ReaderError as error:
+            line = data.count(b"\n", 0, error.position) + 1
+            self.note((line, 1), f"a character that is not allowed: {error.reason}")
+            return None
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            self.note((mark.line + 1, mark.column + 1), f"no YAML: {error.problem}")
+            return None
+        self.complete = True
+        return value
+
+    def value(self, event: yaml.Event, where: Where) -> Any:
+        """The value that begins with `event`."""
+        self.values[where] = mark = _place(event)
+        if len(where) > MAX_DEPTH:
+            raise self.refuse(mark, f"nested more than {MAX_DEPTH} deep")
+        if len(self.values) > MAX_VALUES:
+            raise self.refuse(mark, f"more than {MAX_VALUES:,} values")
+        if isinstance(event, yaml.ScalarEvent):
+            return self.scalar(event, mark)
+        if event.anchor is not None:  # an alias has its name there, too
+            self.note(mark, ALIAS)
+        if isinstance(event, yaml.AliasEvent):
+            return None
+        if event.tag is not None:
+            self.note(mark, TAG)
+        if isinstance(event, yaml.SequenceStartEvent):
+            items: list[Any] = []
+            while not isinstance(
+                item := self.events.get_event(), yaml.SequenceEndEvent
+            ):
+                items.append(self.value(item, (*where, len(items))))
+            return items
+        found: dict[str, Any] = {}
+        while not isinstance(key := self.events.get_event(), yaml.MappingEndEvent):
+            mark = _place(key)
+            if not isinstance(key, yaml.ScalarEvent):
+                raise self.refuse(mark, "a key is a text; write it out")
+            name = self.scalar(key, mark)
+            if not isinstance(name, str):
+                self.note(mark, "a key is a text; put it in quotes")
+                name = key.value
+            if name in found:
+                line = self.keys[*where, name][0]
+                self.note(mark, f"{name[:40]!r} is said twice, first in line {line}")
+            self.keys[*where, name] = mark
+            found[name] = self.value(self.events.get_event(), (*where, name))
+        return found
+
+    def scalar(self, event: yaml.ScalarEvent, mark: tuple[int, int]) -> Any:
+        text = event.value
+        if event.anchor is not None:
+            self.note(mark, ALIAS)
+        if event.tag is not None:
+            self.note(mark, TAG)
+        if _CONTROL.search(text):
+            self.note(mark, "a control character; leave it out")
+        if not event.implicit[0]:
+            return text
+        tag = self.events.resolve(yaml.ScalarNode, text, event.implicit)
+        match kind := tag.removeprefix(_RESOLVED):
+            case "str":
+                return text
+            case "null":
+                self.note(mark, "no value; give one or leave the key out")
+                return text
+            case "bool" if text.lower() in ("true", "false"):
+                return text.lower() == "true"
+            case "int" if _INTEGER.fullmatch(text):
+                return int(text)
+            case "float" if _FLOAT.fullmatch(text) and not float(text).is_integer():
+                return float(text)
+        message = f"YAML may read {text[:40]!r} as {kind}; quote it or write it out"
+        self.note(mark, message)
+        return text
+
+    # Schema
+
+    def validate(self, content: Any) -> None:
+        """What YAML itself had to say about a place comes before the schema."""
+        noted = set(self.problems)
+        known = {(problem.line, problem.column) for problem in noted}
+        for error in validator().iter_errors(content):
+            if len(self.problems) > MAX_PROBLEMS:
+                break
+            self.explain(error)
+        self.problems = {
+            problem
+            for problem in self.problems
+            if (problem.line, problem.column) not in known or problem in noted
+        }
+
+    def explain(self, error: Any) -> None:
+        """A problem for a violation of the schema, in the words of a spec."""
+        where, kind, value = tuple(error.instance_path), error.kind, error.instance
+
+        details = kind.as_dict()
+        match kind.name:
+            case "additionalProperties":
+                known = schema()["$defs"][error.schema_path[1]]["properties"]
+                for key in details["unexpected"]:
+                    message = f"unknown key {key[:40]!r}{nearest(key, known)}"
+                    self.note(self.mark((*where, key), key=True), message)
+                return
+            case "required":
+                message = f"{_name(where)} needs {details['property']!r}"
+                self.note(self.mark(where, key=True), message)
+                return
+            case "propertyNames":
+                pattern = re.compile(details["error"].kind.as_dict()["pattern"])
+                for key in value:
+                    if not pattern.search(key):
+                        message = f"name {key[:40]!r} does not match {pattern.pattern}"
+                        self.note(self.mark((*where, key), key=True), message)
+                return
+            case "anyOf":
+                inner = [e for branch in details["context"] for e in branch]
+                deeper = [e for e in inner if len(e.instance_path) > len(where)]
+                if deeper:
+                    self.explain(deeper[0])
+                    return
+                types = [t for e in inner for t in e.kind.as_dict().get("types", ())]
+                message = _type_message(value, types)
+            case "type":
+                message = _type_message(value, details["types"])
+            case "enum":
+                options = list(map(str, details["options"]))
+                message = f"{_short(value)} is not known{nearest(str(value), options)}"
+            case "pattern":
+                message = f"{_short(value)} does not match {details['pattern']}"
+            case "minLength":
+                message = "empty; say it or leave the key out"
+            case _:
+                message = error.message[:200]
+        self.note(self.mark(where), message)
+
+    def mark(self, where: Where, *, key: bool = False) -> tuple[int, int]:
+        """Where a value, or the key that it has, stands."""
+        marks = self.keys if key else self.values
+        return marks.get(where) or self.values[where]
+
+
+def _name(where: Where) -> str:
+    """What the value at `where` is called: its key, or the list that it is in."""
+    if not where:
+        return "the spec"
+    if isinstance(where[-1], int):
+        return f"entry {where[-1] + 1} of {_name(where[:-1])}"
+    return f"{where[-1][:40]!r}"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+_TYPES = {
+    "string": "a text",
+    "integer": "an integer",
+    "number": "a number",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "keys with values",
+}
+
+
+def _type_message(value: Any, types: Sequence[str]) -> str:
+    wanted = " or ".join(dict.fromkeys(_TYPES.get(name, name) for name in types))
+    if "string" in types and isinstance(value, int | float):
+        return f"{_short(value)} is a number to YAML; quote it: the digits are data"
+    return f"{_short(value)} is not {wanted}"

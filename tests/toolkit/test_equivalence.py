@@ -1,0 +1,228 @@
+"""Distances, weights and runs: what makes a comparison mean something."""
+
+from __future__ import annotations
+
+import importlib.util
+from contextlib import suppress
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from keras import layers
+
+from reference_checks import equivalence
+from reference_checks.from_keras import from_keras
+
+RESNET = Path(__file__).parents[2] / "implementations" / "resnet.py"
+nan, inf = float("nan"), float("inf")
+vectors = st.lists(st.floats(-1e6, 1e6, width=32), min_size=2, max_size=8, unique=True)
+
+
+def array(*values):
+    return np.array(values, dtype=np.float64)
+
+
+# Distance ------------------------------------------------------------------------------
+
+
+@given(vectors)
+def test_an_array_has_no_distance_to_itself(values):
+    """Zero, whatever the values."""
+    assert 0.0 == equivalence.distance(array(*values), array(*values))
+
+
+@given(vectors)
+def test_a_permutation_is_a_distance(values):
+    """Means and sums of a permutation agree; the distance does not."""
+    reference = array(*values)
+    assert 0 < equivalence.distance(np.roll(reference, 1), reference)
+
+
+@given(vectors, st.integers(0, 7), st.sampled_from([nan, inf, -inf]))
+def test_what_is_not_finite_is_infinitely_far(values, place, bad):
+    """On either side, and on both sides at once: nothing was compared."""
+    good, broken = array(*values), array(*values)
+    broken[place % len(broken)] = bad
+    for pair in ((good, broken), (broken, good), (broken, broken)):
+        assert inf == equivalence.distance(*pair)
+
+
+def test_differences_of_opposite_sign_do_not_cancel():
+    """The norm sums squares."""
+    assert pytest.approx(1.0) == equivalence.distance(array(2, 0), array(1, 1))
+
+
+def test_the_distance_is_relative_to_the_reference():
+    """Small outputs are not close for being small."""
+    assert 1.0 == equivalence.distance(array(0, 0), array(1e-9, 0))
+
+
+def test_nothing_is_close_to_zeros_but_zeros():
+    """A relative distance to zeros is none or infinite."""
+    assert inf == equivalence.distance(array(1e-30, 0), array(0, 0))
+    assert 0.0 == equivalence.distance(array(0, 0), array(0, 0))
+
+
+def test_other_shapes_are_infinitely_far():
+    """(1, 2) and (2, 1) broadcast; they are not compared."""
+    assert inf == equivalence.distance(np.ones((1, 2)), np.ones((2, 1)))
+
+
+def test_counterfeit_float64_is_detected():
+    """Values that float32 can all hold were computed in it."""
+    true = np.random.default_rng(0).standard_normal(10)
+    assert not equivalence.counterfeit(true)
+    assert equivalence.counterfeit(true.astype(np.float32).astype(np.float64))
+    assert equivalence.counterfeit(true.astype(np.float32))
+
+
+# Weights -------------------------------------------------------------------------------
+
+
+def network():
+    x = inputs = keras.Input((16, 16, 3))
+    x = layers.Conv2D(4, 3, name="c")(x)
+    x = layers.ReLU()(layers.BatchNormalization(name="n")(x))
+    x = layers.Dense(3, name="d")(layers.GlobalAveragePooling2D()(x))
+    return keras.Model(inputs, x)
+
+
+def test_random_weights_are_all_different_from_their_defaults():
+    """No zeros and ones for anything to hide behind."""
+    values = equivalence.random_values(from_keras(network()), 1)
+    assert set(range(8)) == set(values)
+    for value in values.values():
+        assert np.all(value != 0)
+        assert np.all(value != 1)
+
+
+def test_random_weights_depend_on_the_seed_alone():
+    """The same for every run and both precisions."""
+    graph = from_keras(network())
+    first, again, other = (equivalence.random_values(graph, seed) for seed in (1, 1, 2))
+    assert all(np.array_equal(first[i], again[i]) for i in first)
+    assert not any(np.array_equal(first[i], other[i]) for i in first)
+
+
+def test_variances_are_positive():
+    """A negative one would give NaN."""
+    graph = from_keras(network())
+    values = equivalence.random_values(graph, 1)
+    (norm,) = [op for op in graph.ops if op.kind == "batch_norm"]
+    assert np.all(norm.weight("variance").read(values) > 0)
+
+
+def test_a_subject_has_no_memory_until_it_is_given_weights():
+    """And then computes in its precision."""
+    subject = equivalence.subject(network)
+    assert {True} == {w._value is None for w in subject.model.weights}
+    subject.assign(equivalence.random_values(subject.graph, 1))
+    (output,) = subject.run(equivalence.inputs((16, 16, 3), 1))
+    assert ((3, 3), np.float64) == (output.shape, output.dtype)
+    assert not equivalence.counterfeit(output)
+
+
+def test_precisions_agree_to_float32():
+    """Both run the same network on the same weights."""
+    x, outputs = equivalence.inputs((16, 16, 3), 1), []
+    for dtype in ("float64", "float32"):
+        subject = equivalence.subject(network, dtype)
+        subject.assign(equivalence.random_values(subject.graph, 1))
+        outputs.append(subject.run(x)[0])
+    assert 0 < equivalence.distance(outputs[1], outputs[0]) < 1e-5
+
+
+def test_the_precision_is_put_back():
+    """Even after an error."""
+    before = keras.config.floatx(), keras.config.dtype_policy().name
+    with suppress(ZeroDivisionError), equivalence.floatx("float64"):
+        assert "float64" == keras.config.floatx()
+        raise ZeroDivisionError
+    assert before == (keras.config.floatx(), keras.config.dtype_policy().name)
+
+
+def test_stored_weights_are_read_in_the_models_order():
+    """Index by index, as the graph numbers them."""
+    model = network()
+    stored = equivalence.Stored(model)
+    assert [tuple(w.shape) for w in model.weights] == [v.shape for v in stored.values()]
+    assert 8 == len(stored)
+
+
+def test_calibration_keeps_a_deep_network_finite_and_alive():
+    """Untouched random statistics let 56 layers blow up; calibrated ones do not."""
+    spec = importlib.util.spec_from_file_location("resnet", RESNET)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    size = (16, 16, 3)
+    subject = equivalence.subject(lambda: module.build("resnet56", input_shape=size))
+    x = equivalence.inputs(size, 1)
+    subject.assign(equivalence.random_values(subject.graph, 1))
+    relus = [op.tensor for op in subject.graph.ops if op.kind == "activation"][:-1]
+    wild = subject.run(x, relus)[1:]
+    equivalence.calibrate(subject, x, 1)
+    calm = subject.run(x, relus)[1:]
+
+    def growth(activations):
+        return np.std(activations[-1]) / np.std(activations[0])
+
+    assert all(np.all(np.isfinite(a)) and np.any(a > 0) for a in calm)
+    assert growth(calm) < 100 < growth(wild)
+    (scores, *_) = subject.run(x)
+    assert not np.allclose(scores[0], scores[1])
+
+
+def test_calibration_gives_back_the_momentum_and_perturbs_the_statistics():
+    """Statistics are near those of the batch and not equal to them."""
+    subject = equivalence.subject(network)
+    subject.assign(equivalence.random_values(subject.graph, 1))
+    x = equivalence.inputs((16, 16, 3), 1)
+    norm = subject.model.get_layer("n")
+    before = norm.momentum
+    equivalence.calibrate(subject, x, 1)
+    assert before == norm.momentum
+    conv = next(op.tensor for op in subject.graph.ops if op.kind == "conv")
+    batch = subject.run(x, [conv])[1].reshape(-1, 4)
+    variance = equivalence.Stored(subject.model)[5]
+    assert np.all((0.7 < variance / batch.var(0)) & (variance / batch.var(0) < 1.3))
+    assert not np.allclose(variance, batch.var(0))
+
+
+def test_a_network_without_norms_is_left_alone():
+    """There is nothing to calibrate."""
+    x = keras.Input((4,))
+    subject = equivalence.subject(lambda: keras.Model(x, layers.Dense(2)(x)))
+    values = equivalence.random_values(subject.graph, 1)
+    subject.assign(values)
+    equivalence.calibrate(subject, np.ones((1, 4)), 1)
+    assert all(
+        np.array_equal(values[i], v)
+        for i, v in equivalence.Stored(subject.model).items()
+    )
+
+
+# Inputs --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [(16, 16, 3), (9, 12, 1)])
+def test_inputs_are_two_photographs_and_noise(size):
+    """In [-1, 1], of the size asked for; three different pictures."""
+    x = equivalence.inputs(size, 1)
+    assert (3, *size) == x.shape
+    assert np.abs(x[:2]).max() <= 1
+    assert x[:2].std() > 0.1
+    assert not np.allclose(x[0], x[1])
+    assert np.array_equal(x, equivalence.inputs(size, 1))
+
+
+def test_activations_come_with_the_outputs():
+    """Tensors by number, as the graph knows them."""
+    subject = equivalence.subject(network)
+    subject.assign(equivalence.random_values(subject.graph, 1))
+    relu = next(op.tensor for op in subject.graph.ops if op.kind == "activation")
+    output, activation = subject.run(equivalence.inputs((16, 16, 3), 1), [relu])
+    assert ((3, 3), (3, 14, 14, 4)) == (output.shape, activation.shape)
+    assert activation.min() >= 0

@@ -1,0 +1,213 @@
+"""Rows of a layer table, read back from a graph."""
+
+from __future__ import annotations
+
+import keras
+import pytest
+from keras import layers, ops
+
+from reference_checks import rows
+from reference_checks.from_keras import from_keras, unallocated
+from reference_checks.notation import Branches, Residual, Step
+
+
+def read(function, shape=(8, 8, 4), names=("r",)):
+    with unallocated():
+        x = keras.Input(shape)
+        graph = from_keras(keras.Model(x, function(x)))
+    return rows.read(graph, graph.row_of(names))
+
+
+def conv(units, kernel=3, name="r_conv", **more):
+    return layers.Conv2D(units, kernel, padding="same", name=name, **more)
+
+
+def step(units=None, kernel=3, activation="linear", kind="conv", stride=1, groups=None):
+    return Step(kind, (kernel, kernel), units, stride, groups, activation)
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (lambda x: conv(5, strides=2)(x), step(5, stride=2)),
+        (lambda x: conv(6, groups=2)(x), step(6, groups=2)),
+        (lambda x: layers.DepthwiseConv2D(3, padding="same", name="r_d")(x),
+         step(kind="depthwise")),
+        (lambda x: layers.DepthwiseConv2D(3, padding="same", depth_multiplier=2, name="r_d")(x),
+         step(8, kind="depthwise")),
+        (lambda x: layers.Dense(7, name="r_fc")(x), Step("dense", units=7, activation="linear")),
+        (lambda x: layers.MaxPooling2D(3, 2, name="r_p")(x), Step("max pool", (3, 3), stride=2)),
+        (lambda x: layers.AveragePooling2D(2, name="r_p")(x),
+         Step("average pool", (2, 2), stride=2)),
+        (lambda x: layers.GlobalAveragePooling2D(name="r_p")(x), Step("average pool")),
+        (lambda x: layers.Softmax(name="r_s")(x), Step("softmax")),
+    ],
+)  # fmt: skip
+def test_an_op_is_a_step_of_the_notation(function, expected):
+    """Kernel, units, stride and groups as measured."""
+    assert (expected,) == read(function)["r"].items
+
+
+@pytest.mark.parametrize(
+    ("layer", "word"),
+    [
+        (layers.ReLU(name="r_a"), "relu"),
+        (layers.ReLU(6, name="r_a"), "relu6"),
+        (layers.Activation("silu", name="r_a"), "swish"),
+        (layers.Activation("hard_silu", name="r_a"), "hard-swish"),
+        (layers.Softmax(name="r_a"), "linear"),
+        (layers.MaxPooling2D(2, name="r_a"), "linear"),
+    ],
+)
+def test_a_step_has_the_activation_that_follows_it(layer, word):
+    """Through its norm; softmax is a step of its own, and pooling ends the search."""
+
+    def network(x):
+        return layer(layers.BatchNormalization(name="r_norm")(conv(5)(x)))
+
+    assert word == read(network)["r"].items[0].activation
+
+
+def test_an_output_that_forks_has_no_activation_of_its_own():
+    """What one of two readers does is not the step's."""
+
+    def network(x):
+        x = conv(4)(x)
+        return layers.Add(name="r_add")([x, layers.ReLU(name="r_relu")(x)])
+
+    first, _ = read(network)["r"].items
+    assert "linear" == first.activation
+
+
+def residual(project=False, inner=2):
+    def network(x):
+        y = x
+        for i in range(inner):
+            y = conv(6 if project else 4, name=f"r_{i}")(y)
+        short = conv(6, 1, name="r_short")(x) if project else x
+        return layers.Add(name="r_add")([short, y])
+
+    return network
+
+
+def test_an_addition_is_residual():
+    """The identity is an empty shortcut."""
+    (item,) = read(residual())["r"].items
+    assert Residual((step(4), step(4)), ()) == item
+
+
+def test_a_projection_is_the_shorter_branch_in_either_order():
+    """The longer branch is the main path."""
+    (item,) = read(residual(project=True))["r"].items
+    assert Residual((step(6), step(6)), (step(6, 1),)) == item
+
+
+def test_a_pooling_shortcut_is_no_main_path():
+    """Option A: sub-sampling and zeros beside a single convolution."""
+
+    def network(x):
+        short = layers.MaxPooling2D(1, 2, name="r_short")(x)
+        return layers.Add(name="r_add")([short, conv(4, strides=2)(x)])
+
+    (item,) = read(network)["r"].items
+    assert (step(4, stride=2),) == item.main
+    assert (Step("max pool", (1, 1), stride=2),) == item.shortcut
+
+
+def test_residuals_follow_each_other_and_nest():
+    """Each addition ends where its paths meet."""
+
+    def network(x):
+        a = layers.Add(name="r_1")([x, conv(4, name="r_a")(x)])
+        b = layers.Add(name="r_2")([a, conv(4, name="r_b")(a)])
+        return layers.Add(name="r_3")([x, b])
+
+    (outer,) = read(network)["r"].items
+    assert () == outer.shortcut
+    assert [Residual((step(4),)), Residual((step(4),))] == list(outer.main)
+
+
+def test_a_concatenation_is_branches_in_their_order():
+    """Swapped branches are another row."""
+
+    def network(x, swapped=False):
+        branches = [
+            conv(2, 1, name="r_a")(x),
+            conv(3, name="r_b")(conv(1, 1, name="r_c")(x)),
+        ]
+        return layers.Concatenate(name="r_cat")(branches[::-1] if swapped else branches)
+
+    (item,) = read(network)["r"].items
+    assert Branches(((step(2, 1),), (step(1, 1), step(3)))) == item
+    (other,) = read(lambda x: network(x, swapped=True))["r"].items
+    assert item != other
+
+
+def test_branches_of_different_lengths_share_their_trunk():
+    """What comes before the fork is not in the branches."""
+
+    def network(x):
+        x = conv(4, name="r_trunk")(x)
+        long = conv(3, name="r_b")(conv(2, name="r_a")(x))
+        return layers.Concatenate(name="r_cat")(
+            [layers.MaxPooling2D(3, 1, "same", name="r_p")(x), long]
+        )
+
+    trunk, item = read(network)["r"].items
+    assert step(4) == trunk
+    assert Branches(((Step("max pool", (3, 3), stride=1),), (step(2), step(3)))) == item
+
+
+def test_rows_end_where_the_next_begins():
+    """Sizes entering and leaving, and the ops of each row."""
+
+    def network(x):
+        x = conv(5, strides=2, name="a_conv")(x)
+        return conv(6, name="b_conv")(layers.ReLU(name="a_relu")(x))
+
+    found = read(network, names=("a", "b"))
+    assert ((8, 8, 4), (4, 4, 5)) == (found["a"].entering, found["a"].leaving)
+    assert ((4, 4, 5), (4, 4, 6)) == (found["b"].entering, found["b"].leaving)
+    assert (step(5, stride=2, activation="relu"),) == found["a"].items
+
+
+def test_a_row_is_named_by_the_longest_prefix():
+    """conv_10 is not a layer of conv_1."""
+
+    def network(x):
+        return conv(3, name="conv_10_a")(conv(2, name="conv_1_a")(x))
+
+    found = read(network, names=("conv_1", "conv_10"))
+    assert [2, 3] == [found[name].items[0].units for name in ("conv_1", "conv_10")]
+
+
+class Subsampling(layers.Layer):
+    """LeNet-5's, with or without its coefficient."""
+
+    def __init__(self, coefficient):
+        super().__init__(name="r_s")
+        self.coefficient = coefficient
+
+    def build(self, shape):
+        if self.coefficient:
+            self.scale = self.add_weight(shape=(shape[-1],), name="scale")
+        self.offset = self.add_weight(shape=(shape[-1],), name="offset")
+
+    def call(self, x):
+        x = ops.average_pool(x, 2)
+        return (x * self.scale if self.coefficient else x) + self.offset
+
+
+@pytest.mark.parametrize(
+    ("coefficient", "kind"), [(True, "sub-sampling"), (False, "average pool")]
+)
+def test_sub_sampling_is_pooling_with_coefficient_and_bias(coefficient, kind):
+    """Without either it is average pooling."""
+    first, *_ = read(Subsampling(coefficient))["r"].items
+    assert kind == first.kind
+
+
+def test_picked_maps_are_a_step():
+    """Table I of LeNet-5."""
+    first, second = read(lambda x: conv(1)(ops.take(x, (0, 2), axis=-1)))["r"].items
+    assert (Step("maps", maps=(0, 2)), step(1)) == (first, second)
