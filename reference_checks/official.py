@@ -16,11 +16,12 @@ from reference_checks import equivalence, models, notation, rows
 from reference_checks.alignment import Alignment, Ambiguous, align
 from reference_checks.diff import AbsorbedDifference, Diff, diff, text
 from reference_checks.equivalence import Subject
-from reference_checks.from_keras import from_keras, unallocated
+from reference_checks.from_keras import from_keras
 from reference_checks.graph import Graph
 from reference_checks.load import Paper
 from reference_checks.measure import all_params, multiply_adds
 from reference_checks.networks import Networks
+from reference_checks.own import outputs
 from reference_checks.record import Record, Verdict
 from reference_checks.rewrites import canonical
 from reference_checks.spec import Deviation, Official, Variant
@@ -37,12 +38,11 @@ def check_official(
     entry = paper.spec.variants[variant]
     pair = _Pair(networks, paper, variant, entry, official)
     try:
-        with unallocated():
-            theirs = from_keras(pair.build_official())
+        model = models.read(official.model, networks.papers, **pair.sizes)
     except models.NotAvailable as missing:
         yield pair.record("structure", Verdict.NOT_RUN, detail=str(missing))
         return
-    ours = networks.graph(paper, variant, **pair.knobs)
+    theirs, ours = model.graph, networks.graph(paper, variant, **pair.knobs)
     try:
         found = diff(ours, theirs)
     except Ambiguous as problem:
@@ -59,6 +59,12 @@ def check_official(
     if not run:
         for check in ("transfer", "outputs", "activations"):
             yield pair.record(check, Verdict.NOT_RUN, detail="static run")
+        return
+    if model.keras is None:  # a frozen function, with the weights that it came with
+        yield from outputs(
+            networks, paper, variant, official.model, pair.knobs, pair.sizes, False,
+            pair.record,
+        )  # fmt: skip
         return
     yield from pair.run()
     if published:
@@ -88,10 +94,12 @@ class _Pair:
             self.paper.stem, self.variant, self.official.model, check, verdict, **more
         )
 
+    @property
+    def sizes(self) -> dict[str, Any]:
+        return {"input_shape": tuple(self.entry.input), "classes": self.entry.classes}
+
     def build_official(self, **options: Any) -> Any:
-        _, _, named = models.parse(self.official.model)
-        sizes = {"input_shape": tuple(self.entry.input), "classes": self.entry.classes}
-        return models.build(self.official.model, **{**sizes, **options, **named})
+        return models.build(self.official.model, **self.sizes, **options)
 
     def build_ours(self) -> Any:
         return models.build_paper(self.paper, self.variant, self.knobs)

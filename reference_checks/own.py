@@ -68,9 +68,7 @@ def check_own(
     if found.same and run:
         settings = {knob: paper.spec.deviations[knob] for knob in knobs}
         turned = {d.knob: d.value for d in settings.values()}
-        records += _outputs(
-            networks, paper, variant, name, turned, sizes, trust, record
-        )
+        records += outputs(networks, paper, variant, name, turned, sizes, trust, record)
     else:
         reason = "static run" if found.same else "the structure differs"
         records.append(record("outputs", Verdict.NOT_RUN, detail=reason))
@@ -124,7 +122,7 @@ def _rows(
         )
 
 
-def _outputs(
+def outputs(
     networks: Networks, paper: Paper, variant: str, name: str, knobs: dict[str, Any],
     sizes: dict[str, Any], trust: bool, record: Any,
 ) -> Iterator[Record]:  # fmt: skip

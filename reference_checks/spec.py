@@ -58,6 +58,7 @@ RECORDED = (
     "top1_error",
     "top5_error",
     "top1_accuracy",
+    "top5_accuracy",
     "error",
     "map",
     "miou",

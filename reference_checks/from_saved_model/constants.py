@@ -56,14 +56,12 @@ class Fixed:
 
 
 def decimal(value: float) -> float:
-    """The number that was meant by a float32: a short decimal, or one over a short one."""
+    """What was meant by a float32: one over a small whole number, or a short decimal."""
     single = np.float32(value)
-    direct = str(single)
-    if single != 0 and np.isfinite(single):
-        inverse = str(np.float32(1) / single)
-        if len(inverse) < len(direct) and np.float32(1 / float(inverse)) == single:
-            return 1 / float(inverse)
-    return float(direct)
+    whole = round(1 / float(single)) if abs(single) > 1e-3 else 0
+    if whole and np.float32(1 / whole) == single:
+        return 1 / whole
+    return float(str(single))
 
 
 VIEWS = ("Reshape", "Squeeze", "ExpandDims", "Cast", "Identity")

@@ -98,7 +98,7 @@ def _way(
     rows = [(row, table.rows[row], keys) for row, *keys in way if keys[0] is not None]
     channels: int | None = variant.input[-1]
     before: tuple[int, ...] = ()
-    for (row, entry, keys), after in zip(rows, [*rows[1:], None], strict=True):
+    for (row, entry, keys), after in zip(rows, [*rows[1:], None], strict=False):
         where = ("tables", name, "rows", row)
         enters = _size(entry.input)
         if len(enters) == 3:
