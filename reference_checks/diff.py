@@ -316,9 +316,8 @@ class _Edges:
             if less:
                 names = ", ".join(self.b.ops[k].layer for k in less)
                 yield f"reads {names} only in B"
-        elif not (self.a.ops[i].commutes or more or less or unpaired_a or unpaired_b):
-            if mapped != theirs:
-                yield "inputs in another order"
+        elif not (more or less or unpaired_a or unpaired_b or mapped == theirs):
+            yield from () if self.a.ops[i].commutes else ("inputs in another order",)
 
     @cached_property
     def _first(self) -> tuple[dict, dict]:

@@ -159,7 +159,9 @@ def _unique(match: _Match) -> None:
     found = []
     for side in (match.a, match.b):
         seen: dict[tuple[int, int], list[int]] = defaultdict(list)
-        for index, key in enumerate(zip(side.above[RADIUS], side.below[RADIUS], strict=True)):
+        for index, key in enumerate(
+            zip(side.above[RADIUS], side.below[RADIUS], strict=True)
+        ):
             seen[key].append(index)
         found.append({key: at[0] for key, at in seen.items() if len(at) == 1})
     for key, i in found[0].items():

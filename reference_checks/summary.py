@@ -54,7 +54,9 @@ class Group:
         if self.changes[0].noun == "input":
             return ""
         names = [c.b or c.a or "" for c in self.changes]
-        return f"at {names[0]}" if len(names) == 1 else f"from {names[0]} to {names[-1]}"
+        return (
+            f"at {names[0]}" if len(names) == 1 else f"from {names[0]} to {names[-1]}"
+        )
 
 
 def summary(found: Diff) -> str:
@@ -107,7 +109,9 @@ def _differences(changes: Sequence[Change]) -> Iterator[tuple[str, tuple[Change,
         if what:
             end += 1
         else:
-            while end < len(changes) and _only(first) == _only(changes[end]) is not None:
+            while (
+                end < len(changes) and _only(first) == _only(changes[end]) is not None
+            ):
                 end += 1
             # Ops of one kind that are missing everywhere are no stretch.
             if end - index < STRETCH or len({c.noun for c in changes[index:end]}) == 1:

@@ -38,7 +38,9 @@ class Fate:
     by: str = ""
 
     def __str__(self) -> str:
-        return f"{self.side} {self.name}: {self.what}" + (f" ({self.by})" if self.by else "")
+        return f"{self.side} {self.name}: {self.what}" + (
+            f" ({self.by})" if self.by else ""
+        )
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,9 @@ class _Fates:
 
     def move(self, op: Op, mine: Weight, other: Op, theirs: Weight) -> None:
         constant = not (mine.variables and theirs.variables)
-        for known, at, weight in zip(self.known, (op, other), (mine, theirs), strict=True):
+        for known, at, weight in zip(
+            self.known, (op, other), (mine, theirs), strict=True
+        ):
             # The norm's own mean comes first, as many variables as its variance has.
             norm = at.weight("variance") if weight.role == "mean" else None
             own = len(weight.variables if norm is None else norm.variables)
@@ -150,7 +154,10 @@ class _Fates:
 
     def absorbed(self) -> Counter[str]:
         return Counter(
-            by for known in self.known for what, by in known.values() if what == ABSORBED
+            by
+            for known in self.known
+            for what, by in known.values()
+            if what == ABSORBED
         )
 
     def all(self) -> Iterator[Fate]:

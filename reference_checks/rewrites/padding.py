@@ -100,6 +100,8 @@ def pooling_spelling(graph: Graph, index: int, op: Op) -> Replacements | None:
             return _pool(graph, index, op)
         case "scale":
             return _divided_sum(graph, index, op)
+        case "sum" if all(graph.in_shape(op)[axis] == 1 for axis in op.attrs["axes"]):
+            return {index: replace(op, kind="mean")}
         case "reshape":
             return _reshape(graph, index, op)
     return None

@@ -1,0 +1,241 @@
+"""Alignment pairs by structure alone: isomorphisms are found, verified, or refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from networks import Network, Spelling, architectures
+
+from reference_checks import alignment, partial
+from reference_checks.alignment import Ambiguous, align, colours, verify
+from reference_checks.graph import Graph, tidy
+from reference_checks.rewrites import canonical
+
+few = settings(max_examples=40, deadline=None)
+randoms = st.randoms(use_true_random=False)
+
+
+def shuffled(graph: Graph, random: Random) -> tuple[Graph, dict[str, str]]:
+    """The graph with other names, and the inputs of its sums in another order."""
+    names = {op.layer: f"layer_{k}" for k, op in enumerate(graph.ops)}
+    ops = {}
+    for index, op in enumerate(graph.ops):
+        inputs = list(op.inputs)
+        if op.commutes:
+            random.shuffle(inputs)
+        ops[index] = replace(op, inputs=tuple(inputs), layer=names[op.layer])
+    return tidy(ops, graph.outputs, graph), names
+
+
+@few
+@given(architectures, randoms)
+def test_a_network_is_aligned_with_itself_renamed(architecture, random):
+    graph = canonical(Spelling().build(architecture))
+    other, _ = shuffled(graph, random)
+    found = align(graph, other)
+    assert found.isomorphic
+    assert verify(graph, other, found.pairs) is None
+
+
+@few
+@given(architectures, randoms)
+def test_a_pair_swapped_is_no_isomorphism(architecture, random):
+    """Planted: `verify` sees two ops of a right pairing exchanged."""
+    graph = canonical(Spelling().build(architecture))
+    pairs = dict(align(graph, graph).pairs)
+    i, j = random.sample(range(len(graph.ops)), 2)
+    pairs[i], pairs[j] = pairs[j], pairs[i]
+    assert verify(graph, graph, pairs) is not None
+
+
+# Siblings -------------------------------------------------------------------------------
+
+
+def siblings(count: int, edges: list[tuple[int, ...]]) -> Graph:
+    """Equal convolutions of one input; sums of some of them, through relu, are added."""
+    net = Network(4, 4, 3)
+    convs = [net.conv(net.input, 2, layer=f"conv_{k}") for k in range(count)]
+    sums = [net.act(net.plus(*(convs[k] for k in edge))) for edge in edges]
+    return net.graph(net.plus(*sums))
+
+
+def test_symmetric_siblings_are_paired_any_way():
+    """Their weights may be exchanged without changing the function."""
+    graph = siblings(4, [(0, 1), (2, 3)])
+    assert align(graph, siblings(4, [(0, 2), (1, 3)])).isomorphic
+    assert align(graph, siblings(4, [(3, 0), (2, 1)])).isomorphic
+
+
+def test_symmetric_siblings_of_symmetric_siblings_are_paired_consistently():
+    """Neither end alone decides which of them belong together."""
+    rings = [[(0, 1), (1, 2), (2, 3), (3, 0)], [(0, 2), (2, 1), (1, 3), (3, 0)]]
+    assert align(*(siblings(4, ring) for ring in rings)).isomorphic
+
+
+def test_siblings_that_are_alike_and_not_symmetric_are_refused():
+    """One ring of six, and two of three: every op looks the same; candidates are listed."""
+    six = [(k, (k + 1) % 6) for k in range(6)]
+    threes = [(0, 1), (1, 2), (2, 0), (3, 4), (4, 5), (5, 3)]
+    with pytest.raises(
+        Ambiguous, match="'conv_0' could be any of conv_0, conv_1, conv_2"
+    ):
+        align(siblings(6, six), siblings(6, threes))
+
+
+def test_siblings_are_told_apart_by_what_reads_them():
+    """The fire module of SqueezeNet: equal convolutions, one of them concatenated first."""
+    graphs = []
+    for order in ((0, 1), (1, 0)):
+        net = Network(4, 4, 3)
+        squeeze = net.act(net.conv(net.input, 2, 1))
+        arms = [net.conv(squeeze, 4, 1, layer=f"arm_{k}") for k in range(2)]
+        net.concat([net.act(arms[k]) for k in order])
+        graphs.append(net.graph())
+    a, b = graphs
+    pairs = align(a, b).pairs
+    names = {a.ops[i].layer: b.ops[j].layer for i, j in pairs.items()}
+    assert "arm_1" == names["arm_0"]
+    assert "arm_0" == names["arm_1"]
+
+
+def twice(places: tuple[int, int], count: int = 3) -> Graph:
+    """Equal convolutions in a row, two of which are one layer."""
+    net = Network(4, 4, 2)
+    x = net.input
+    layers: list[int] = []
+    for place in range(count):
+        if place == places[1]:
+            net.ops.append(net.ops[layers[places[0]]].but(inputs=(x,)))
+            x = len(net.ops) - 1
+        else:
+            x = net.conv(x, 2, layer=f"conv_{place}")
+        layers.append(x)
+    used = {i for op in net.ops for w in op.weights for i in w.variables}
+    assert used == set(range(len(net.variables)))
+    return net.graph()
+
+
+def test_a_layer_used_twice_is_paired_with_one_used_twice_at_the_same_places():
+    assert align(twice((0, 1)), twice((0, 1))).isomorphic
+    assert align(twice((0, 2)), twice((0, 2))).isomorphic
+
+
+@pytest.mark.parametrize("places", [(0, 2), (1, 2)])
+def test_a_layer_used_twice_elsewhere_is_another_network(places):
+    assert not align(twice((0, 1)), twice(places)).isomorphic
+
+
+def test_weight_free_twins_are_paired():
+    """Two equal poolings of one map, added: NASNet has them."""
+    net = Network(4, 4, 2)
+    net.plus(net.pool(net.input), net.pool(net.input))
+    assert align(net.graph(), net.graph()).isomorphic
+
+
+def test_concatenation_in_another_order_is_another_network():
+    graphs = []
+    for order in ((0, 1), (1, 0)):
+        net = Network(4, 4, 3)
+        arms = [net.conv(net.input, 2, 1), net.conv(net.input, 2, 3)]
+        net.concat([arms[k] for k in order])
+        graphs.append(net.graph())
+    assert not align(*graphs).isomorphic
+
+
+def test_outputs_in_another_order_are_another_network():
+    net = Network(4, 4, 3)
+    a, b = net.act(net.input, "relu"), net.act(net.input, "tanh")
+    assert not align(net.graph(a, b), net.graph(b, a)).isomorphic
+
+
+# Graphs that differ -----------------------------------------------------------------------
+
+
+def tower(blocks: int, odd: frozenset[int] = frozenset(), kernel: int = 5) -> Graph:
+    """Equal residual blocks; the odd ones have another kernel."""
+    net = Network(8, 8, 4)
+    x = net.input
+    for k in range(blocks):
+        y = net.norm(
+            net.conv(x, 4, kernel if k in odd else 3, bias=False, layer=f"conv_{k}")
+        )
+        x = net.act(net.plus(x, net.norm(net.conv(net.act(y), 4, bias=False))))
+    return net.graph(x)
+
+
+@given(st.sets(st.integers(0, 19), max_size=5))
+@few
+def test_what_is_around_changed_ops_is_paired(odd):
+    """Every op has its counterpart, however many others have changed."""
+    a, b = tower(20), tower(20, frozenset(odd))
+    assert {k: k for k in range(len(a.ops))} == partial.partial(a, b)
+
+
+@given(st.integers(1, 20), st.integers(1, 5))
+@few
+def test_blocks_that_one_side_lacks_are_left_out_and_nothing_else(blocks, more):
+    a, b = tower(blocks), tower(blocks + more)
+    found = partial.partial(a, b)
+    assert len(a.ops) == len(found)
+    assert all(a.ops[i].signature == b.ops[j].signature for i, j in found.items())
+
+
+@given(architectures, architectures)
+@few
+def test_pairs_of_different_networks_are_of_one_kind_and_used_once(first, second):
+    a, b = (canonical(Spelling().build(one)) for one in (first, second))
+    found = partial.partial(a, b)
+    assert len(found) == len(set(found.values()))
+    assert all(a.ops[i].kind == b.ops[j].kind for i, j in found.items())
+
+
+def test_two_poolings_of_a_wide_map_are_paired_by_what_reads_them():
+    """A dropped branch does not make its sibling stand in for it."""
+    graphs = []
+    for dropped in (False, True):
+        net = Network(8, 8, 4)
+        x = net.conv(net.input, 4)
+        one = [] if dropped else [net.conv(x, 4, 1, layer="one")]
+        three = net.conv(net.conv(x, 4, 1, layer="reduce"), 4, 3, layer="three")
+        net.concat([*one, three])
+        graphs.append(net.graph())
+    a, b = graphs
+    found = partial.partial(a, b)
+    names = {a.ops[i].layer: b.ops[j].layer for i, j in found.items()}
+    assert ("reduce", "three") == (names["reduce"], names["three"])
+    assert "one" not in names
+
+
+# Cost -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("blocks", [15, 1500])
+def test_colours_settle_in_a_few_rounds_at_any_depth(blocks, monkeypatch):
+    """So that they are linear in the size of the graphs: 9,001 ops need as many as 91."""
+    rounds = []
+    forwards = alignment._forwards
+    monkeypatch.setattr(
+        alignment, "_forwards", lambda *args: rounds.append(1) or forwards(*args)
+    )
+    graph = tower(blocks)
+    colours(graph, graph)
+    assert len(rounds) <= 2 * 3
+
+
+def test_different_networks_of_ten_thousand_ops_are_compared_in_few_steps(monkeypatch):
+    """Two distant changes and a block more: every op is looked at a bounded number of times."""
+    looked = []
+    token = partial._token
+    monkeypatch.setattr(partial, "_token", lambda op: looked.append(1) or token(op))
+    agreement = partial._agreement
+    monkeypatch.setattr(
+        partial, "_agreement", lambda *args: looked.append(1) or agreement(*args)
+    )
+    a, b = tower(1200), tower(1201, frozenset({3, 1100}))
+    found = partial.partial(a, b)
+    assert len(a.ops) == len(found)
+    assert len(looked) <= 2 * (len(a.ops) + len(b.ops))

@@ -1,0 +1,281 @@
+"""A diff names what differs, counts it, and is silent about what only follows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from networks import (
+    ACTIVATIONS,
+    Branches,
+    Conv,
+    Network,
+    Pool,
+    Residual,
+    Spelling,
+    architectures,
+)
+
+from reference_checks.diff import AbsorbedDifference, Diff, diff
+from reference_checks.graph import Graph
+from reference_checks.measure import all_params, multiply_adds
+
+few = settings(max_examples=60, deadline=None)
+randoms = st.randoms(use_true_random=False)
+
+
+def roots(found: Diff) -> list:
+    """The changes that do not follow from others."""
+    return [change for change in found.changes if not change.follows]
+
+
+@few
+@given(architectures, randoms)
+def test_networks_that_are_spelt_differently_are_the_same(architecture, random):
+    found = diff(Spelling().build(architecture), Spelling(random).build(architecture))
+    assert found.same
+    assert () == found.changes
+
+
+@few
+@given(architectures, architectures, randoms)
+def test_all_costs_together_are_the_difference_of_the_totals(first, second, random):
+    """In parameters; multiply-adds also change where the same op sees another size."""
+    a, b = Spelling().build(first), Spelling(random).build(second)
+    found = diff(a, b)
+    assert all_params(b) - all_params(a) == found.params
+    named = sum(c.params for c in found.changes) + sum(d.params for d in found.absorbed)
+    assert found.params == named
+
+
+def changed(draw, architecture):
+    """The architecture with one thing changed, and the layer that the diff must name."""
+    blocks = list(architecture.blocks)
+    number = draw(st.integers(0, len(blocks) - 1))
+    block, layer = blocks[number], f"block{number}"
+    match block:
+        case Pool():
+            other = {"max": "average", "average": "max"}[block.mode]
+            blocks[number] = Pool(other)
+        case Residual():
+            what = draw(st.sampled_from(["shortcut", "inside"]))
+            if what == "shortcut":
+                blocks[number], layer = replace(block, shortcut=False), layer + "_add"
+            else:
+                hidden, name = conv_changed(draw, block.hidden, resized=False)
+                blocks[number], layer = Residual(hidden), f"{layer}_hidden{name}"
+        case Branches():
+            arms = block.branches
+            blocks[number] = Branches((arms[-1], *arms[1:-1], arms[0]))
+            layer += "_concat"
+        case Conv():
+            # What comes after a residual block must keep its channels and its size.
+            free = not any(isinstance(b, Residual) for b in blocks[number + 1 :])
+            blocks[number], name = conv_changed(draw, block, resized=True, widened=free)
+            layer += name
+    return replace(architecture, blocks=tuple(blocks)), layer
+
+
+def conv_changed(draw, conv: Conv, resized: bool, widened: bool = True):
+    whats = ["kernel", "activation", "dropped activation"]
+    whats += ["norm"] * conv.normed
+    whats += ["filters"] * (widened and conv.groups == 1)
+    whats += ["stride"] * resized + ["padding"] * (resized and conv.kernel > 1)
+    match draw(st.sampled_from(whats)):
+        case "kernel":
+            return replace(
+                conv, kernel={1: 3, 3: 5}[conv.kernel], padded=conv.padded
+            ), "_conv"
+        case "activation":
+            others = [name for name in ACTIVATIONS if name != conv.activation]
+            other = draw(st.sampled_from(others))
+            return replace(conv, activation=other), "_activation"
+        case "dropped activation":
+            return replace(conv, activation="linear"), "_activation"
+        case "norm":
+            return replace(conv, normed=False), "_norm"
+        case "filters":
+            return replace(conv, filters=conv.filters + 2), "_conv"
+        case "stride":
+            return replace(conv, stride=2), "_conv"
+        case "padding":
+            return replace(conv, padded=not conv.padded), "_conv"
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data(), architectures, randoms)
+def test_one_thing_that_is_changed_is_named_and_nothing_else(
+    data, architecture, random
+):
+    """However the changed network is spelt."""
+    other, layer = changed(data.draw, architecture)
+    a = Spelling().build(architecture)
+    # Groups that do not divide other channels, or maps that a kernel covers, are
+    # other networks in more than one place.
+    assume(
+        min(op.shape[0] for op in a.ops if len(op.shape) == 3 and op.kind == "conv") > 5
+    )
+    found = diff(a, Spelling(random).build(other))
+    assert not found.same
+    assert [layer] == [change.a for change in roots(found)]
+
+
+# Summaries ------------------------------------------------------------------------------
+
+ROWS = ("conv1", "conv2_x", "conv3_x", "conv4_x", "fc")
+
+
+def resnet(
+    *, stride_on: int = 1, size: int = 32, classes: int = 10, bias: bool = False,
+    shortcut: str | None = None, norms: str | None = None, repeats: int = 2, rate: float = 0,
+) -> Graph:  # fmt: skip
+    """Bottlenecks in three rows; the first of a row halves the map (`stride_on`: where)."""
+    net = Network(size, size, 3)
+
+    def conv(x: int, filters: int, kernel: int, stride: int, name: str) -> int:
+        x = net.conv(x, filters, kernel, stride, bias=bias or norms == name, layer=name)
+        return x if norms == name else net.norm(x, name + "_norm", 1e-5)
+
+    x = net.act(conv(net.input, 8, 3, 1, "conv1"), layer="conv1_relu")
+    for row, width in (("conv2_x", 8), ("conv3_x", 16), ("conv4_x", 32)):
+        for block in range(1, repeats + 1):
+            name, stride = f"{row}_{block}", 2 if block == 1 else 1
+            first, second = (stride, 1) if stride_on == 1 else (1, stride)
+            y = net.act(conv(x, width, 1, first, name + "_1"), layer=name + "_1_relu")
+            y = net.act(conv(y, width, 3, second, name + "_2"), layer=name + "_2_relu")
+            y = conv(y, 2 * width, 1, 1, name + "_3")
+            if block == 1:
+                x = conv(x, 2 * width, 1, stride, name + "_shortcut")
+            y = y if name == shortcut else net.plus(x, y, layer=name + "_add")
+            x = net.act(y, layer=name + "_relu")
+    x = net.mean(x, layer="fc_pool")
+    x = net.drop(x, rate) if rate else x
+    x = net.act(net.dense(x, classes, "fc"), "softmax", "fc_softmax")
+    return net.graph(x)
+
+
+def summary(**options) -> str:
+    return diff(resnet(), resnet(**options), ROWS).summary()
+
+
+def test_a_stride_that_moves_is_one_difference():
+    more = multiply_adds(resnet(stride_on=2)) - multiply_adds(resnet())
+    expected = (
+        "same network up to: stride 2 moved from 1x1 conv to 3x3 conv in 3 blocks"
+        f" (conv2_x, conv3_x, conv4_x; {more:+,} multiply-adds)"
+    )
+    assert expected == summary(stride_on=2)
+
+
+def test_absorbed_differences_come_with_the_rewrite_that_proves_them():
+    more = all_params(resnet(bias=True)) - all_params(resnet())
+    expected = (
+        f"same network up to: bias in 22 layers (absorbed by bias into norm, {more:+,}"
+        " parameters)"
+    )
+    assert expected == summary(bias=True)
+    back = diff(resnet(bias=True), resnet()).summary()
+    assert expected.replace(": bias", ": no bias").replace("+", "-") == back
+
+
+def test_dropout_is_a_difference_that_inference_does_not_see():
+    expected = "same network up to: dropout none → 0.5 in 1 layer (absorbed by inference identity)"
+    assert expected == summary(rate=0.5)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"classes": 5}, "dense: kernel 64x10 → 64x5 at fc (-325 parameters, -320 multiply-adds)"),
+        ({"shortcut": "conv3_x_2"}, "add only in A at conv3_x_2_add"),
+        ({"norms": "conv3_x_2_2"}, "batch norm only in A at conv3_x_2_2_norm (-48 parameters)"),
+    ],
+)  # fmt: skip
+def test_a_single_difference_is_named_with_its_cost(options, expected):
+    assert "same network up to: " + expected == summary(**options)
+
+
+def test_another_input_size_is_one_difference():
+    """What the same operations then cost follows from it."""
+    more = multiply_adds(resnet(size=64)) - multiply_adds(resnet())
+    expected = (
+        "same network up to: input: shape 32x32x3 → 64x64x3; and what follows from that"
+        f" ({more:+,} multiply-adds)"
+    )
+    assert expected == summary(size=64)
+
+
+def test_blocks_that_one_side_lacks_are_a_stretch():
+    found = diff(resnet(), resnet(repeats=3), ROWS)
+    assert (
+        "10 operations only in B in 3 blocks (conv2_x, conv3_x, conv4_x"
+        in found.summary()
+    )
+    assert found.params == sum(change.params for change in found.changes)
+    assert all(change.a is None for change in found.changes)
+
+
+def test_networks_with_little_in_common_are_said_to_be_different():
+    """One readable line: the share that agrees and the three biggest differences."""
+    net = Network(32, 32, 3)
+    x = net.input
+    for k in range(12):
+        x = net.act(net.conv(x, 12 + k), "tanh")
+    net.dense(net.mean(x), 10)
+    line = diff(resnet(), net.graph(), ROWS).summary()
+    assert line.startswith("different networks: ")
+    assert "% of operations agree; " in line
+    assert len(line) < 600
+    assert "\n" not in line
+
+
+def test_the_same_network_is_said_to_be_the_same():
+    assert "the same network" == summary()
+
+
+def test_a_shared_layer_is_a_difference():
+    graphs = []
+    for shared in (False, True):
+        net = Network(4, 4, 2)
+        x = net.conv(net.input, 2, layer="first")
+        if shared:
+            net.ops.append(net.ops[x].but(inputs=(x,), layer="second"))
+        else:
+            net.conv(x, 2, layer="second")
+        graphs.append(net.graph())
+    (change,) = diff(*graphs).changes
+    assert "conv: weights shared with first in B" == change.what
+
+
+def test_an_op_that_reads_another_one_is_a_difference():
+    """Planted: the same operations, and one shortcut from elsewhere."""
+    graphs = []
+    for source in (0, 1):
+        net = Network(4, 4, 2)
+        x = [net.conv(net.input, 2, layer="one")]
+        x.append(net.act(net.conv(x[0], 2, layer="two")))
+        y = net.conv(x[1], 2, 1, layer="three")
+        net.plus(y, x[source], layer="add")
+        graphs.append(net.graph())
+    (change,) = diff(*graphs).changes
+    assert ("add", "add") == (change.a, change.b)
+    assert "reads" in change.what
+
+
+def test_a_diff_is_data():
+    found = diff(resnet(), resnet(stride_on=2), ROWS).as_dict()
+    assert not found["same"]
+    assert 6 == len(found["changes"])
+    assert (("stride", "2", "1"),) == found["changes"][0]["attributes"]
+    assert 0.9 < found["agreement"] < 1
+
+
+def test_presence_reads_as_words():
+    def said(a, b) -> str:
+        return str(AbsorbedDifference("norm constants", "gamma", a, b, 2, 0))
+
+    assert "gamma in 2 layers (absorbed by norm constants)" == said(False, None)
+    assert "no gamma in 2 layers (absorbed by norm constants)" == said(None, False)
+    assert "gamma 0 → 1 in 2 layers (absorbed by norm constants)" == said(0.0, 1.0)

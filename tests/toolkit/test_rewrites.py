@@ -1,0 +1,623 @@
+"""Every rewrite keeps what a network computes, and refuses what would change it."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from interpreter import distance, evaluate, random_inputs, random_values
+from networks import Network, Spelling, architectures
+
+from reference_checks.alignment import align
+from reference_checks.graph import Graph, GraphError
+from reference_checks.rewrites import RULES, canonical, folded_norm, sweep
+
+BUDGET = 1e-12
+few = settings(max_examples=25, deadline=None)
+seeds = st.integers(0, 2**16)
+sizes = st.integers(1, 6)
+
+
+def results(graph: Graph, seed: int, values=None) -> list[np.ndarray]:
+    values = random_values(graph, seed) if values is None else values
+    return evaluate(graph, values, *random_inputs(graph, seed))
+
+
+def gap(graph: Graph, other: Graph, seed: int) -> float:
+    """The largest relative difference of the outputs, with the same variables."""
+    values = random_values(graph, seed)
+    pairs = zip(results(graph, seed, values), results(other, seed, values), strict=True)
+    return max(distance(y, x) for x, y in pairs)
+
+
+def rewritten(graph: Graph, name: str, seed: int) -> Graph:
+    """The graph with one rule applied as often as it can be, and checked numerically."""
+    found = canonical(graph, [RULES[name]])
+    assert found is not graph, "the rule does not apply"
+    assert gap(graph, found, seed) <= BUDGET
+    return found
+
+
+def refused(graph: Graph, name: str) -> None:
+    assert sweep(graph, RULES[name]) is graph
+
+
+def kinds(graph: Graph) -> list[str]:
+    return [op.kind for op in graph.ops]
+
+
+def notes(graph: Graph) -> Counter:
+    return Counter(
+        (n.rewrite, n.attribute, n.value, n.params)
+        for op in graph.ops
+        for n in op.absorbed
+    )
+
+
+# Spelling ------------------------------------------------------------------------------
+
+
+@few
+@given(
+    st.lists(st.sampled_from(["dropout", "identity", "shift", "scale"]), min_size=1),
+    seeds,
+)
+def test_what_acts_in_training_only_is_left_out(wrappers, seed):
+    """Dropout, identity, + 0 and * 1 go, and the rates of dropout are noted."""
+    net = Network(4, 4, 3)
+    x = net.conv(net.input, 2)
+    for kind in wrappers:
+        attrs = {"dropout": {"rate": 0.3}, "shift": {"by": 0.0}, "scale": {"by": 1.0}}
+        x = net.add(kind, x, net.shape(x), **attrs.get(kind, {}))
+    found = rewritten(net.graph(), "inference identity", seed)
+    assert ["input", "conv"] == kinds(found)
+    noted = wrappers.count("dropout")
+    assert noted == sum(n.value == 0.3 for n in found.ops[-1].absorbed)
+
+
+def test_a_scale_that_is_not_one_stays():
+    net = Network(4, 4, 3)
+    net.scale(net.input, 1.0 + 1e-9)
+    refused(net.graph(), "inference identity")
+
+
+@few
+@given(st.sampled_from(["add", "concat"]), st.integers(1, 4), seeds)
+def test_nested_sums_and_concatenations_are_one(kind, depth, seed):
+    net = Network(4, 4, 3)
+    join = (
+        (lambda *xs: net.plus(*xs)) if kind == "add" else (lambda *xs: net.concat(xs))
+    )
+    x = net.conv(net.input, 2)
+    for _ in range(depth):
+        x = join(x, net.conv(net.input, 2))
+    found = rewritten(net.graph(), "associative", seed) if depth > 1 else net.graph()
+    assert depth + 1 == len(found.ops[-1].inputs)
+
+
+def test_a_sum_that_others_read_stays():
+    net = Network(4, 4, 3)
+    inner = net.plus(net.conv(net.input, 2), net.conv(net.input, 2))
+    outer = net.plus(inner, net.conv(net.input, 2))
+    refused(net.graph(outer, inner), "associative")
+
+
+@few
+@given(st.integers(0, 3), st.integers(1, 4), seeds)
+def test_taking_consecutive_channels_is_a_slice(start, count, seed):
+    net = Network(3, 3, 9)
+    net.take(net.slice(net.input, 1, 8), range(start, start + count))
+    found = rewritten(net.graph(), "selection", seed)
+    assert ["input", "slice"] == kinds(found)
+    assert (start + 1, start + 1 + count) == found.ops[-1].attrs["ranges"][-1]
+
+
+@pytest.mark.parametrize("indices", [(0, 2), (2, 1), (-1, 0), (-2, -1)])
+def test_taking_channels_out_of_order_stays(indices):
+    net = Network(3, 3, 4)
+    net.take(net.input, indices)
+    refused(net.graph(), "selection")
+
+
+def spelt(net: Network, x: int, function: str, way: int) -> int:
+    """An activation written out, in one of several ways."""
+    match function:
+        case "silu":
+            gate = net.act(x, "sigmoid")
+            return net.times(x, gate) if way % 2 else net.times(gate, x)
+        case "hard_sigmoid":
+            return net.scale(net.act(net.shift(x, 3.0), "relu6"), 1 / 6)
+        case "hard_silu":
+            gate = net.act(net.shift(x, 3.0), "relu6")
+            ways = (
+                lambda: net.times(x, net.scale(gate, 1 / 6)),
+                lambda: net.scale(net.times(gate, x), 1 / 6),
+                lambda: net.times(net.scale(x, 1 / 6), gate),
+                lambda: net.times(net.act(x, "hard_sigmoid"), x),
+            )
+            return ways[way % 4]()
+        case "gelu":
+            gate = net.shift(net.act(net.scale(x, math.sqrt(0.5)), "erf"), 1.0)
+    if function == "gelu_tanh":
+        cube = net.power(x, 3) if way % 2 else net.times(x, net.times(x, x))
+        total = net.plus(x, net.scale(cube, 0.044715))
+        squash = net.act(net.scale(total, math.sqrt(2 / math.pi)), "tanh")
+        gate = net.shift(squash, 1.0)
+    if way < 2:
+        return net.times(net.scale(x, 0.5), gate)
+    return net.scale(net.times(gate, x), 0.5)
+
+
+@few
+@given(
+    st.sampled_from(["silu", "hard_sigmoid", "hard_silu", "gelu", "gelu_tanh"]),
+    st.integers(0, 3), seeds,
+)  # fmt: skip
+def test_an_activation_written_out_is_that_activation(function, way, seed):
+    net = Network(4, 4, 3)
+    spelt(net, net.conv(net.input, 2), function, way)
+    found = rewritten(net.graph(), "activation spelling", seed)
+    assert ["input", "conv", "activation"] == kinds(found)
+    attrs = {"gelu_tanh": {"function": "gelu", "approximate": True}}
+    attrs["gelu"] = {"function": "gelu", "approximate": False}
+    assert attrs.get(function, {"function": function}) == found.ops[-1].attrs
+
+
+def test_an_activation_of_a_product_is_recognised():
+    """x itself may be a product, as in squeeze and excitation."""
+    net = Network(4, 4, 3)
+    x = net.times(net.conv(net.input, 2), net.conv(net.input, 2))
+    spelt(net, x, "silu", 0)
+    assert (
+        "silu"
+        == rewritten(net.graph(), "activation spelling", 1).ops[-1].attrs["function"]
+    )
+
+
+@pytest.mark.parametrize("miss", ["another map", "constant", "offset", "quick gelu"])
+def test_a_formula_that_is_nearly_an_activation_stays(miss):
+    net = Network(4, 4, 3)
+    x, y = net.conv(net.input, 2), net.conv(net.input, 2)
+    match miss:
+        case "another map":
+            net.times(y, net.act(x, "sigmoid"))
+        case "constant":
+            net.times(x, net.scale(net.act(net.shift(x, 3.0), "relu6"), 0.1667))
+        case "offset":
+            net.scale(net.act(net.shift(x, 2.5), "relu6"), 1 / 6)
+        case "quick gelu":
+            net.times(x, net.act(net.scale(x, 1.702), "sigmoid"))
+    refused(net.graph(), "activation spelling")
+
+
+# Padding and pooling --------------------------------------------------------------------
+
+pairs = st.tuples(st.integers(0, 2), st.integers(0, 2))
+
+
+@few
+@given(pairs, pairs, pairs, st.integers(1, 2), seeds)
+def test_zeros_before_a_convolution_are_its_padding(rows, columns, more, stride, seed):
+    net = Network(5, 5, 2)
+    x = net.pad(net.pad(net.input, (rows, columns)), (more, more))
+    net.conv(x, 3, stride=stride, padding=(more, columns))
+    found = canonical(net.graph(), [RULES["merged padding"], RULES["explicit padding"]])
+    assert ["input", "conv"] == kinds(found)
+    assert gap(net.graph(), found, seed) <= BUDGET
+
+
+@few
+@given(st.sampled_from(["relu", "relu6", "sigmoid"]), st.booleans(), seeds)
+def test_zeros_before_max_pooling_are_its_padding_after_relu(function, joined, seed):
+    net = Network(6, 6, 2)
+    x = net.act(net.conv(net.input, 3), function)
+    if joined:
+        x = net.concat([x, net.act(net.conv(net.input, 2))])
+    net.pool(net.pad(x, ((1, 0), (0, 1))), 3, 2)
+    found = rewritten(net.graph(), "explicit padding", seed)
+    assert "pad" not in kinds(found)
+
+
+@pytest.mark.parametrize(
+    "miss", ["average", "negative", "ones", "whole window", "twice", "below zero"]
+)
+def test_padding_that_counts_stays(miss):
+    """Planted: each of these changes what the pooling, or the convolution, computes."""
+    net = Network(6, 6, 2)
+    x = net.conv(net.input, 3)
+    relu = net.act(x)
+    around = ((1, 1), (1, 1))
+    match miss:
+        case "average":
+            net.pool(net.pad(relu, around), 3, 2, "average")
+        case "negative":
+            net.pool(net.pad(x, around), 3, 2)
+        case "ones":
+            net.conv(net.pad(x, around, value=1.0), 2)
+        case "whole window":
+            net.pool(net.pad(relu, ((2, 2), (2, 2))), 2, 2)
+        case "twice":
+            net.pool(net.pad(relu, around), 2, 2, padding=1)
+        case "below zero":
+            below = net.pad(relu, around, value=-1.0)
+            net.pool(net.pad(below, around), 2, 2)
+    refused(net.graph(), "explicit padding")
+    # And it would be wrong: the same without the padding layer is another function.
+    graph = net.graph()
+    last = graph.ops[-1]
+    pad = graph.ops[last.inputs[0]]
+    added = tuple(
+        (a + c, b + d)
+        for (a, b), (c, d) in zip(pad.attrs["padding"], last.attrs["padding"])
+    )
+    wrong = last.but(inputs=pad.inputs, attrs={"padding": added})
+    forced = Graph((*graph.ops[:-1], wrong), graph.outputs, graph.variables)
+    assert any(not gap(graph, forced, seed) <= BUDGET for seed in range(8))
+
+
+@few
+@given(
+    sizes, sizes, st.sampled_from(["pool", "wide pool", "sum"]), st.booleans(), seeds
+)
+def test_global_average_pooling_has_one_spelling(height, width, way, flat, seed):
+    net = Network(height, width, 3)
+    match way:
+        case "pool":
+            x = net.pool(net.input, (height, width), 1, "average")
+        case "wide pool":
+            around = ((1, 1), (0, 2))
+            window = (height + 2, width + 2)
+            x = net.pool(net.input, window, 5, "average", padding=around)
+        case "sum":
+            total = net.mean(net.input, keepdims=True, kind="sum")
+            x = net.scale(total, 1 / (height * width))
+    if flat:
+        net.reshape(x, 3)
+    found = canonical(net.graph())
+    plain = Network(height, width, 3)
+    plain.mean(plain.input, keepdims=not flat)
+    assert align(found, canonical(plain.graph())).isomorphic
+    assert gap(net.graph(), found, seed) <= BUDGET
+
+
+@few
+@given(st.booleans(), seeds)
+def test_a_reshape_that_keeps_the_channels_is_the_means_keepdims(keepdims, seed):
+    net = Network(4, 3, 2)
+    x = net.mean(net.input, keepdims)
+    net.reshape(x, *((2,) if keepdims else (1, 1, 2)))
+    found = rewritten(net.graph(), "pooling spelling", seed)
+    assert keepdims != found.ops[-1].attrs["keepdims"]
+
+
+def test_pooling_that_is_not_global_stays():
+    """A window that misses a column, and a sum divided by another number."""
+    net = Network(4, 4, 2)
+    net.pool(net.input, (4, 3), 2, "average")
+    refused(net.graph(), "pooling spelling")
+    net = Network(4, 4, 2)
+    net.scale(net.mean(net.input, kind="sum"), 1 / 15)
+    refused(net.graph(), "pooling spelling")
+
+
+@few
+@given(st.integers(2, 3), seeds)
+def test_pooling_single_positions_averages_nothing(stride, seed):
+    net = Network(6, 6, 2)
+    net.pool(net.input, 1, stride, "average")
+    assert (
+        "max" == rewritten(net.graph(), "pooling spelling", seed).ops[-1].attrs["mode"]
+    )
+
+
+# Normalisation --------------------------------------------------------------------------
+
+
+@few
+@given(st.booleans(), st.booleans(), st.sampled_from(["conv", "dense"]), seeds)
+def test_a_bias_before_a_norm_moves_into_its_mean(gamma, beta, kind, seed):
+    net = Network(4, 4, 3)
+    x = net.conv(net.input, 5) if kind == "conv" else net.dense(net.input, 5)
+    net.norm(x, gamma=gamma, beta=beta)
+    found = rewritten(net.graph(), "bias into norm", seed)
+    assert found.ops[1].weight("bias") is None
+    assert [5] == [note.params for note in found.ops[2].absorbed]
+
+
+@pytest.mark.parametrize("miss", ["two readers", "output", "relu between", "shared"])
+def test_a_bias_that_others_see_stays(miss):
+    net = Network(4, 4, 3)
+    x = net.conv(net.input, 3)
+    match miss:
+        case "two readers":
+            graph = net.graph(net.norm(x), net.act(x))
+        case "output":
+            graph = net.graph(net.norm(x), x)
+        case "relu between":
+            graph = net.graph(net.norm(net.act(x)))
+        case "shared":
+            again = net.ops[x].but(inputs=(net.norm(x),))
+            net.ops.append(again)
+            graph = net.graph()
+    refused(graph, "bias into norm")
+
+
+@few
+@given(st.booleans(), st.booleans(), st.floats(1e-6, 0.1), seeds)
+def test_a_norm_without_gamma_beta_or_with_another_epsilon_is_a_norm(
+    gamma, beta, e, seed
+):
+    net = Network(4, 4, 3)
+    net.norm(net.conv(net.input, 2, bias=False), gamma=gamma, beta=beta, epsilon=e)
+    found = rewritten(net.graph(), "norm constants", seed)
+    assert ["gamma", "beta", "mean", "variance"] == [
+        w.role for w in found.ops[-1].weights
+    ]
+    assert ("norm constants", "epsilon", e, 0) in notes(found)
+
+
+def test_epsilon_on_one_side_is_noted_as_a_difference():
+    """Networks that differ in epsilon are not said to be equal without a word."""
+    graphs = []
+    for epsilon in (1e-3, 1e-5):
+        net = Network(4, 4, 3)
+        net.norm(net.conv(net.input, 2), epsilon=epsilon)
+        graphs.append(canonical(net.graph()))
+    assert notes(graphs[0]) != notes(graphs[1])
+
+
+@few
+@given(st.sampled_from(["conv", "dense"]), st.integers(1, 2), seeds)
+def test_a_folded_norm_reads_as_a_convolution_with_bias(kind, groups, seed):
+    net = Network(4, 4, 4)
+    x = (
+        net.conv(net.input, 6, groups=groups)
+        if kind == "conv"
+        else net.dense(net.input, 6)
+    )
+    net.norm(x)
+    graph = net.graph()
+    found = canonical(graph, [*RULES.values(), folded_norm])
+    assert ["input", "conv"] == kinds(found)
+    assert gap(graph, found, seed) <= BUDGET
+
+
+def test_a_norm_that_is_folded_cannot_be_written_back():
+    net = Network(4, 4, 3)
+    net.norm(net.conv(net.input, 2))
+    found = canonical(net.graph(), [*RULES.values(), folded_norm])
+    kernel = found.ops[-1].weight("kernel")
+    with pytest.raises(GraphError, match="cannot be unfolded"):
+        kernel.write(np.zeros(kernel.shape))
+    assert "batch_norm" in kinds(canonical(net.graph()))
+
+
+per_channel = st.one_of(
+    st.floats(0.1, 3), st.tuples(*[st.floats(0.1, 3)] * 3), st.just(1 / 127.5)
+)
+
+
+@few
+@given(
+    st.lists(st.tuples(st.sampled_from(["scale", "shift"]), per_channel), min_size=1),
+    seeds,
+)
+def test_constants_at_the_input_are_preprocessing(steps, seed):
+    """Fed with what the prefix makes of the input, the rest computes the same."""
+    net = Network(4, 4, 3)
+    x = net.input
+    for kind, by in steps[:4]:
+        x = getattr(net, kind)(x, by)
+    net.conv(x, 2)
+    graph = net.graph()
+    found = canonical(graph, [RULES["input prefix"]])
+    assert ["input", "conv"] == kinds(found)
+    said = {n.attribute: np.asarray(n.value) for n in found.ops[0].absorbed}
+    values, (given_,) = random_values(graph, seed), random_inputs(graph, seed)
+    fed = given_ * said.get("scale", 1.0) + said.get("shift", 0.0)
+    expected, result = evaluate(graph, values, given_), evaluate(found, values, fed)
+    assert distance(result[0], expected[0]) <= BUDGET
+
+
+def test_one_normalisation_of_the_input_is_noted_alike_however_it_is_spelt():
+    noted = []
+    for first, second in ((("scale", 1 / 127.5), ("shift", -1.0)),
+                          (("shift", -127.5), ("scale", 1 / 127.5))):  # fmt: skip
+        net = Network(4, 4, 3)
+        x = getattr(net, second[0])(
+            getattr(net, first[0])(net.input, first[1]), second[1]
+        )
+        net.conv(x, 2)
+        noted.append(notes(canonical(net.graph(), [RULES["input prefix"]])))
+    assert noted[0] == noted[1]
+
+
+@pytest.mark.parametrize("miss", ["two readers", "per position", "weight", "later"])
+def test_a_scale_that_is_not_preprocessing_stays(miss):
+    net = Network(2, 2, 3)
+    x = net.conv(net.input, 3) if miss == "later" else net.input
+    match miss:
+        case "two readers":
+            net.plus(net.input, net.scale(x, 2.0))
+        case "per position":
+            net.scale(x, (((1.0,), (2.0,)), ((3.0,), (4.0,))))
+        case "weight":
+            net.add("scale", x, (2, 2, 3), weights=[net.weight("by", (3,))])
+        case "later":
+            net.scale(x, 2.0)
+    refused(net.graph(), "input prefix")
+
+
+@few
+@given(st.sampled_from([3, 5]), seeds)
+def test_local_response_normalisation_written_out_is_one_op(size, seed):
+    net = Network(2, 2, 6)
+    square = net.power(net.input, 2)
+    padded = net.pad(square, ((0, 0), (0, 0), (size // 2, size // 2)))
+    total = net.plus(*(net.slice(padded, k, k + 6) for k in range(size)))
+    factor = net.power(net.shift(net.scale(total, 1e-2), 2.0), -0.75)
+    net.times(net.input, factor)
+    assert ["input", "lrn"] == kinds(
+        rewritten(net.graph(), "local response norm", seed)
+    )
+
+
+# Convolutions ---------------------------------------------------------------------------
+
+
+@few
+@given(sizes, st.booleans(), seeds)
+def test_a_dense_layer_on_a_map_is_a_1x1_convolution(side, bias, seed):
+    net = Network(side, side, 3)
+    if side == 1:
+        net.reshape(net.act(net.conv(net.input, 4, 1, bias=bias)), 4)
+    else:
+        net.dense(net.input, 4, bias=bias)
+    found = rewritten(net.graph(), "dense is 1x1", seed)
+    assert ("dense" if side == 1 else "conv") in kinds(found)
+
+
+@few
+@given(st.integers(2, 4), st.integers(2, 4), st.booleans(), seeds)
+def test_a_kernel_as_large_as_the_map_is_a_dense_layer(height, width, activated, seed):
+    net = Network(height, width, 3)
+    x = net.conv(net.input, 4, (height, width), padding=0)
+    x = net.act(x) if activated else x
+    net.dense(net.reshape(x, 4), 2)
+    plain = Network(height, width, 3)
+    y = plain.dense(plain.reshape(plain.input, height * width * 3), 4)
+    plain.dense(plain.act(y) if activated else y, 2)
+    found = rewritten(net.graph(), "whole-map kernel", seed)
+    assert "dense" in kinds(found)
+    assert align(canonical(net.graph()), canonical(plain.graph())).isomorphic
+
+
+@pytest.mark.parametrize("miss", ["padded", "smaller", "grouped"])
+def test_a_kernel_that_is_not_the_whole_map_stays(miss):
+    net = Network(3, 3, 4)
+    match miss:
+        case "padded":
+            net.conv(net.input, 4, 3, padding=1)
+        case "smaller":
+            net.conv(net.input, 4, 2, padding=0)
+        case "grouped":
+            net.conv(net.input, 4, 3, padding=0, groups=2)
+    refused(net.graph(), "whole-map kernel")
+
+
+def split(net: Network, x: int, n: int, steps: list[str], order=None) -> int:
+    """The channels of x in n parts, each through the same steps, and concatenated."""
+    size = net.shape(x)[-1] // n
+    arms = []
+    for k in range(n) if order is None else order:
+        arm = net.slice(x, k * size, (k + 1) * size)
+        for step in steps:
+            match step:
+                case "conv":
+                    arm = net.conv(arm, 2)
+                case "norm":
+                    arm = net.norm(arm)
+                case "pool":
+                    arm = net.pool(arm)
+                case _:
+                    arm = net.act(arm, step)
+        arms.append(arm)
+    return net.concat(arms)
+
+
+steps = st.lists(st.sampled_from(["conv", "norm", "relu"]), max_size=3)
+
+
+@few
+@given(st.integers(2, 4), steps, st.booleans(), seeds)
+def test_equal_convolutions_of_parts_are_one_with_groups(n, more, pooled, seed):
+    net = Network(4, 4, 12)
+    split(net, net.input, n, ["conv", *more, *["pool"] * pooled])
+    found = rewritten(net.graph(), "grouped convolution", seed)
+    assert "concat" not in kinds(found)
+    assert {n} == {op.attrs["groups"] for op in found.ops if op.kind == "conv"}
+
+
+@pytest.mark.parametrize(
+    "miss", ["swapped", "unequal", "a part left out", "shared", "softmax"]
+)
+def test_parts_that_are_no_groups_stay(miss):
+    net = Network(4, 4, 6)
+    match miss:
+        case "swapped":
+            split(net, net.input, 2, ["conv"], order=(1, 0))
+        case "unequal":
+            a, b = net.slice(net.input, 0, 3), net.slice(net.input, 3, 6)
+            net.concat([net.conv(a, 2, 3), net.conv(b, 2, 1)])
+        case "a part left out":
+            split(net, net.input, 3, ["conv"], order=(0, 1))
+        case "shared":
+            a, b = net.slice(net.input, 0, 3), net.slice(net.input, 3, 6)
+            x = net.conv(a, 2)
+            net.ops.append(net.ops[x].but(inputs=(b,)))
+            net.concat([x, x + 1])
+        case "softmax":
+            split(net, net.input, 2, ["conv", "softmax"])
+    refused(net.graph(), "grouped convolution")
+
+
+# All of them ----------------------------------------------------------------------------
+
+spellings = st.randoms(use_true_random=False)
+
+
+@few
+@given(architectures, spellings, seeds)
+def test_the_canonical_form_computes_the_same(architecture, random, seed):
+    graph = Spelling(random).build(architecture)
+    assert gap(graph, canonical(graph), seed) <= BUDGET
+
+
+@few
+@given(architectures, spellings, seeds)
+def test_adapters_write_what_they_read(architecture, random, seed):
+    """Weights written back through the adapters give a model that computes the same."""
+    graph = Spelling(random).build(architecture)
+    form, values = canonical(graph), random_values(graph, seed)
+    written = {}
+    for op in form.ops:
+        for weight in op.weights:
+            written |= weight.write(weight.read(values))
+    assert set(range(len(graph.variables))) == set(written)
+    assert (
+        distance(results(graph, seed, written)[0], results(graph, seed, values)[0])
+        <= BUDGET
+    )
+
+
+@few
+@given(architectures, spellings)
+def test_the_order_of_rules_does_not_matter(architecture, random):
+    """Rules one by one in random order end in the canonical form, notes and all."""
+    graph = Spelling(random).build(architecture)
+    expected = canonical(graph)
+    rules = list(RULES.values())
+    while True:
+        random.shuffle(rules)
+        rule = next((r for r in rules if sweep(graph, r) is not graph), None)
+        if rule is None:
+            break
+        graph = sweep(graph, rule)
+    assert align(expected, graph).isomorphic
+    assert notes(expected) == notes(graph)
+
+
+@few
+@given(architectures, spellings)
+def test_the_canonical_form_is_its_own(architecture, random):
+    form = canonical(Spelling(random).build(architecture))
+    assert form is canonical(form)
+
+
+def test_every_rule_says_why():
+    """The first sentence of its docstring is the justification."""
+    assert all(rule.__doc__ and "." in rule.__doc__ for rule in RULES.values())
