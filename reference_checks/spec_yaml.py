@@ -16,7 +16,6 @@ from typing import Any
 
 import yaml
 
-from reference_checks.notation import nearest
 from reference_checks.problems import Problem, Where
 from reference_checks.schema import schema, validator
 
@@ -175,6 +174,8 @@ class Reader:
 
     def explain(self, error: Any) -> None:
         """A problem for a violation of the schema, in the words of a spec."""
+        from reference_checks.notation import nearest  # only where something is wrong
+
         where, kind, value = tuple(error.instance_path), error.kind, error.instance
 
         details = kind.as_dict()

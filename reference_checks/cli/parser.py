@@ -32,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
         prog="paperspec",
         description="Is this network the one in the paper, and the one the library ships?",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_formatter,
     )
     top.add_argument("--version", action=_Version)
     top.add_argument(
@@ -47,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
         command = commands.add_parser(
             name, help=text, description=text[0].upper() + text[1:] + ".",
             epilog=f"example:\n  paperspec {example}",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=_formatter,
         )  # fmt: skip
         command.set_defaults(command=function)
         return command
@@ -169,6 +169,11 @@ def parser() -> argparse.ArgumentParser:
     command = add("completion", completion, "a completion script", "completion bash")
     command.add_argument("shell", choices=("bash", "zsh", "tcsh"))
     return top
+
+
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    # With a width: argparse imports `shutil` to ask for the terminal's, at every start.
+    return argparse.RawDescriptionHelpFormatter(prog, width=88)
 
 
 def completion(arguments: argparse.Namespace) -> int:

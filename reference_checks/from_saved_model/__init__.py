@@ -46,19 +46,18 @@ class Frozen:
         """
         import tensorflow as tf
 
-        function, names = self.function, [self.graph.tensors[i] for i in tensors]
+        function = self.function
         if len(function.inputs) != 1:
             raise GraphError(f"the function has {len(function.inputs)} inputs, not one")
-        x = tf.constant(x, function.inputs[0].dtype)
-        results = tf.nest.flatten(function(x))
-        if names:
-            get = function.graph.get_tensor_by_name
-            # A function cannot return one tensor twice.
-            unique = {name: get(name) for name in names}
-            values = function.prune(function.inputs, list(unique.values()))(x)
-            found = dict(zip(unique, tf.nest.flatten(values), strict=True))
-            results += [found[name] for name in names]
-        return [result.numpy() for result in results]
+        wanted = [tensor.name for tensor in function.outputs]
+        wanted += [self.graph.tensors[i] for i in tensors]
+        names = list(dict.fromkeys(wanted))  # a function returns a tensor only once
+        if tensors:
+            found = [function.graph.get_tensor_by_name(name) for name in names]
+            function = function.prune(function.inputs, found)
+        results = tf.nest.flatten(function(tf.constant(x, function.inputs[0].dtype)))
+        values = {name: r.numpy() for name, r in zip(names, results, strict=True)}
+        return [values[name] for name in wanted]
 
 
 def from_saved_model(

@@ -79,6 +79,7 @@ FOLDED: dict[str, Callable] = dict.fromkeys(VIEWS, _viewed) | {
     "RealDiv": lambda _, a, b: a / b,
     "Maximum": lambda _, a, b: np.maximum(a, b),
     "Neg": lambda _, a: -a,
+    "Fill": lambda shape, _, value: np.full(shape, value),
     "Sqrt": lambda _, a: np.sqrt(a),
     "Rsqrt": lambda _, a: 1 / np.sqrt(a),
     "Transpose": lambda _, a, axes: np.transpose(a, axes),

@@ -111,13 +111,14 @@ def _activation(function: str, **more: Any) -> Callable:
 def _pool(mode: str) -> Callable:
     def pool(reader: Reader, node: Any, ins: list) -> int:
         (source,) = reader.data(node, ins)
-        _, *window, channels = node.get_attr("ksize")
+        window = tuple(node.get_attr("ksize")[1:3])
         strides = tuple(node.get_attr("strides")[1:3])
-        if channels != 1:
+        padding = _window(reader, node, source, window, strides, (1, 1))
+        if node.get_attr("ksize")[3] != 1:
             raise reader.error(node, "pools over channels")
         return reader.emit(
-            "pool", [source], node, mode=mode, window=tuple(window), strides=strides,
-            padding=_window(reader, node, source, window, strides, (1, 1)),
+            "pool", [source], node, mode=mode, window=window, strides=strides,
+            padding=padding,
         )  # fmt: skip
 
     return pool

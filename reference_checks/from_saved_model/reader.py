@@ -59,7 +59,14 @@ class Reader:
     def read(self, outputs: Sequence[Any]) -> Graph:
         """The graph of what the outputs of a frozen function are computed from."""
         at: dict[str, Any] = {}
-        for node in _in_order(outputs):
+        nodes = tuple(_in_order(outputs))
+        for node in nodes:  # before the reasons that follow from it
+            if node.type in REFUSED:
+                reason = (
+                    f"{REFUSED[node.type]} ({node.type}); only static graphs are read"
+                )
+                raise self.error(node, reason)
+        for node in nodes:
             results = self.node(node, [at.get(tensor.name) for tensor in node.inputs])
             for tensor, result in zip(node.outputs, results, strict=False):
                 at[tensor.name] = result
@@ -92,9 +99,6 @@ class Reader:
             if node.type == "Cast" and not node.outputs[0].dtype.is_floating:
                 raise self.error(node, "rounds its input to integers")
             return ins
-        if node.type in REFUSED:
-            reason = f"{REFUSED[node.type]} ({node.type}); only static graphs are read"
-            raise self.error(node, reason)
         if node.type not in NODES:
             raise self.error(node, f"unknown operation {node.type!r}")
         if node.type != "Placeholder" and not data:

@@ -268,7 +268,7 @@ class _Parser:
         if word and word[0].isalpha():
             message = f"unknown word {word[:40]!r}{nearest(word, WORDS)}"
             raise NotationError(message, column)
-        raise self.fail("', filters', 'conv', 'depthwise', 'max pool', 'average pool'")
+        raise self.fail("', filters', 'depthwise', 'conv', 'max pool', 'average pool'")
 
     def options(self, step: Step) -> Step:
         allowed = OPTIONS.get(step.kind, ())

@@ -187,6 +187,9 @@ READ_LAYERS = {
     "dropout": layers.Dropout(0.5),
     "spatial dropout": layers.SpatialDropout2D(0.5),
     "identity": layers.Identity(),
+    "normalization": layers.Normalization(
+        mean=[1.0, 2.0, 3.0, 4.0], variance=[1.0, 2.0, 4.0, 8.0]
+    ),
     "rescaling": layers.Rescaling(2.0, offset=-1.0),
     "rescaling by channel": layers.Rescaling(
         [1.0, 2.0, 3.0, 4.0], offset=[0.0, 1.0, 2.0, 3.0]

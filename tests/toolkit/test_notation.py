@@ -458,3 +458,17 @@ def test_planted_errors_in_a_stage_are_named(measured, shortcut, expected) -> No
 def test_only_what_is_said_is_compared(printed, measured, expected) -> None:
     """Silence agrees with anything, except about strides."""
     assert expected == difference(parse(printed), parse(measured))
+
+
+def test_a_quotient_rounds_down() -> None:
+    """Section 3 of the DenseNet paper: the floor of theta m."""
+    assert parse("1x1, 3") == parse("1x1, k/2", channels=7)
+    with pytest.raises(NotationError):
+        parse("1x1, k/0", channels=7)
+
+
+def test_a_convolution_may_leave_its_filters_out() -> None:
+    """Figures that print kernels alone; any number of filters agrees, no other kernel."""
+    measured = parse("3x3, 64")
+    assert difference(parse("3x3 conv"), measured) is None
+    assert difference(parse("5x5 conv"), measured) is not None

@@ -1,0 +1,282 @@
+"""Ratios against the obvious alternative, measured in one run; it never fails on time.
+
+    python tests/benchmarks/run.py [start] [static] [alignment] [equivalence] [--repeat N]
+
+The two sides of each ratio take turns, so that a busy machine slows both; shown are
+medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+ROOT = Path(__file__).parents[2]
+Line = tuple[str, str, str]  # what, goal, measured
+
+OURS = """
+import sys
+from pathlib import Path
+from reference_checks.checks import run_unit
+from reference_checks.load import load_all
+from reference_checks.networks import Networks
+from reference_checks.units import Options, select
+papers = load_all(Path("papers"))
+(unit,) = [u for u in select(papers, ["resnet50"]) if u.official is not None]
+records = run_unit(unit, Networks(papers), Options())
+assert not [r for r in records if r.verdict == "contradicted"], records
+"""
+
+BY_HAND = """
+import keras, numpy as np
+from keras.applications import ResNet50
+from implementations import resnet
+from skimage import data, transform
+
+def square(picture):
+    side = min(picture.shape[:2])
+    picture = transform.resize(picture[:side, :side], (224, 224), anti_aliasing=True)
+    return 2 * picture - 1
+
+rng = np.random.default_rng(0)
+x = np.stack([square(data.astronaut()), square(data.coffee()), rng.standard_normal((224, 224, 3))])
+
+def pair(dtype):
+    keras.config.set_dtype_policy(dtype)
+    return resnet.build("resnet50", pool_pad=((1, 1), (1, 1))), ResNet50(weights=None)
+
+def name(layer):
+    # conv2_block1_0_conv -> conv2_x_1_shortcut
+    stage, block, part, kind = layer.name.split("_")
+    part = "shortcut" if part == "0" else part
+    return f"{stage}_x_{block[5:]}_{part}" + ("_norm" if kind == "bn" else "")
+
+def layers(ours, theirs):
+    for layer in theirs.layers:
+        if layer.weights and layer.name[:5] not in ("conv1", "predi"):
+            yield ours.get_layer(name(layer)), layer
+    yield ours.get_layer("conv1"), theirs.get_layer("conv1_conv")
+    yield ours.get_layer("conv1_norm"), theirs.get_layer("conv1_bn")
+    yield ours.get_layer("fc"), theirs.get_layer("predictions")
+
+def copy(pairs):
+    bias = None
+    for mine, layer in pairs:
+        weights = layer.get_weights()
+        if isinstance(layer, keras.layers.Conv2D):
+            biases[mine.name] = weights.pop()
+        elif isinstance(layer, keras.layers.BatchNormalization):
+            weights[2] = weights[2] - biases[mine.name.removesuffix("_norm")]
+            weights[3] = weights[3] + (layer.epsilon - mine.epsilon)
+        mine.set_weights(weights)
+
+biases = {}
+ours, theirs = pair("float64")
+for w in theirs.weights:
+    scale = np.sqrt(2 / np.prod(w.shape[:-1])) if len(w.shape) > 1 else 0.1
+    one = w.path.endswith(("gamma", "variance"))
+    w.assign(rng.uniform(0.5, 1.5, w.shape) if one else scale * rng.standard_normal(w.shape))
+norms = [n for n in theirs.layers if isinstance(n, keras.layers.BatchNormalization)]
+for n in norms:
+    n.momentum = 0.0
+theirs(x, training=True)
+copy(sorted(layers(ours, theirs), key=lambda p: isinstance(p[1], keras.layers.BatchNormalization)))
+a, b = ours(x, training=False).numpy(), theirs(x, training=False).numpy()
+assert np.linalg.norm(a - b) < 1e-12 * np.linalg.norm(b), np.linalg.norm(a - b)
+for double, single in zip((ours, theirs), pair("float32")):
+    single.set_weights(double.get_weights())
+    c = single(x.astype("float32"), training=False).numpy()
+    assert np.linalg.norm(c - b) < 1e-3 * np.linalg.norm(b)
+for mine, layer in layers(ours, theirs):
+    weights = mine.get_weights()
+    if isinstance(layer, keras.layers.Conv2D):
+        weights.append(np.zeros(layer.filters))
+    elif isinstance(layer, keras.layers.BatchNormalization):
+        weights[3] = weights[3] - (layer.epsilon - mine.epsilon)
+    layer.set_weights(weights)
+d = theirs(x[-1:], training=False).numpy()
+assert np.linalg.norm(d - a[-1:]) < 1e-12 * np.linalg.norm(d)
+"""
+
+PEAK = "\nimport resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+
+
+def fresh(*arguments: str) -> tuple[float, str]:
+    """Seconds of a new interpreter with compiled sources, and its last line of output."""
+    environment = {
+        k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"
+    }
+    environment |= {
+        "PYTHONPYCACHEPREFIX": str(Path(tempfile.gettempdir()) / "paperspec-bench"),
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "PYTHONPATH": str(ROOT),
+    }
+    start = perf_counter()
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, env=environment, text=True,
+        capture_output=True,
+    )  # fmt: skip
+    seconds = perf_counter() - start
+    if done.returncode:
+        sys.exit(f"{arguments}:\n{done.stderr}")
+    return seconds, (done.stdout.splitlines() or [""])[-1]
+
+
+def taking_turns(
+    sides: dict[str, Callable[[], float]], repeat: int
+) -> dict[str, float]:
+    """The median of each side, after a first round that does not count."""
+    rounds = [{name: side() for name, side in sides.items()} for _ in range(repeat + 1)]
+    return {name: median(turn[name] for turn in rounds[1:]) for name in sides}
+
+
+def timed(action: Callable[[], object]) -> Callable[[], float]:
+    def run() -> float:
+        start = perf_counter()
+        action()
+        return perf_counter() - start
+
+    return run
+
+
+def start(repeat: int) -> Iterator[Line]:
+    """Commands that read specs, against importing the YAML reader."""
+    sides = {"yaml": lambda: fresh("-c", "import yaml")[0]}
+    for name in ("list", "lint", "claims"):
+        sides[name] = lambda name=name: fresh("-m", "reference_checks.cli", name)[0]
+    found = taking_turns(sides, 5 * repeat)
+    base = found.pop("yaml")
+    for name, seconds in found.items():
+        ratio = f"{seconds / base:.2f}x ({seconds:.3f} s against {base:.3f} s)"
+        yield f"paperspec {name} / import yaml", "<= 4x", ratio
+
+
+def static(repeat: int) -> Iterator[Line]:
+    """All static checks of ResNet-50, against constructing the official model."""
+    import keras
+
+    from reference_checks.checks import run_unit
+    from reference_checks.load import load_all
+    from reference_checks.networks import Networks
+    from reference_checks.units import Options, select
+
+    papers = load_all(ROOT / "papers")
+    units = select(papers, ["resnet50"])
+
+    def ours() -> None:
+        networks = Networks(papers)
+        for unit in units:
+            run_unit(unit, networks, Options(run=False))
+
+    sides = {
+        "ours": timed(ours),
+        "eager": timed(lambda: keras.applications.ResNet50(weights=None)),
+    }
+    found = taking_turns(sides, 2 * repeat)
+    ratio = f"{found['ours'] / found['eager']:.2f}x"
+    times = f" ({found['ours']:.2f} s against {found['eager']:.2f} s)"
+    yield (
+        "static checks of resnet50 / constructing keras:ResNet50",
+        "< 1x",
+        ratio + times,
+    )
+
+
+def residual_graph(length: int):
+    """`length` ops: blocks of convolution, norm, ReLU and a shortcut around them."""
+    from reference_checks.graph import Graph, Op, Weight
+
+    rng = random.Random(1998)
+    ops = [Op("input", (), (8, 8, 16), layer="input")]
+    conv = {
+        "strides": (1, 1),
+        "padding": ((1, 1), (1, 1)),
+        "dilation": (1, 1),
+        "groups": 1,
+    }
+    while len(ops) < length:
+        entry = len(ops) - 1
+        kernel = rng.choice((1, 3, 5))
+        weights = (Weight("kernel", (kernel, kernel, 16, 16), (len(ops),)),)
+        norm = tuple(
+            Weight(role, (16,), (length * k + len(ops),))
+            for k, role in enumerate(("gamma", "beta", "mean", "variance"), 1)
+        )
+        name = f"layer{entry}"
+        ops += [
+            Op("conv", (entry,), (8, 8, 16), conv, weights, name),
+            Op("batch_norm", (entry + 1,), (8, 8, 16), {}, norm, name),
+            Op("activation", (entry + 2,), (8, 8, 16), {"function": "relu"}, (), name),
+            Op("add", (entry, entry + 3), (8, 8, 16), {}, (), name),
+        ]
+    return Graph(tuple(ops), (len(ops) - 1,), name="residual")
+
+
+def alignment(repeat: int) -> Iterator[Line]:
+    """Two graphs of a thousand and of ten thousand ops."""
+    from reference_checks.alignment import align
+
+    seconds = {}
+    for length in (1_000, 10_000):
+        a, b = residual_graph(length), residual_graph(length)
+        assert align(a, b).isomorphic
+        sides = {"align": timed(lambda a=a, b=b: align(a, b))}
+        seconds[length] = taking_turns(sides, repeat)["align"]
+    yield "alignment of two 1,000-op graphs", "< 0.2 s", f"{seconds[1_000]:.3f} s"
+    growth = seconds[10_000] / seconds[1_000]
+    yield (
+        "the same with 10,000 ops",
+        "~ 10x",
+        f"{growth:.1f}x ({seconds[10_000]:.2f} s)",
+    )
+
+
+def equivalence(repeat: int) -> Iterator[Line]:
+    """The whole official unit of ResNet-50, against the same work written by hand."""
+    memory: dict[str, list[int]] = {"ours": [], "hand": []}
+
+    def side(name: str, script: str) -> Callable[[], float]:
+        def run() -> float:
+            seconds, peak = fresh("-c", script + PEAK)
+            memory[name].append(int(peak))
+            return seconds
+
+        return run
+
+    sides = {"ours": side("ours", OURS), "hand": side("hand", BY_HAND)}
+    found = taking_turns(sides, repeat)
+    ratio = f"{found['ours'] / found['hand']:.2f}x"
+    times = f" ({found['ours']:.1f} s against {found['hand']:.1f} s)"
+    yield "equivalence of resnet50 / by hand: time", "<= 1.25x", ratio + times
+    ours, hand = (median(peaks[1:]) / 1024**2 for peaks in memory.values())
+    ratio = f"{ours / hand:.2f}x ({ours:.2f} GiB against {hand:.2f} GiB)"
+    yield "equivalence of resnet50 / by hand: peak memory", "<= 1.15x", ratio
+
+
+BENCHMARKS = {f.__name__: f for f in (start, static, alignment, equivalence)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("which", nargs="*", metavar="WHICH", help=", ".join(BENCHMARKS))
+    parser.add_argument("--repeat", type=int, default=3)
+    arguments = parser.parse_args()
+    unknown = set(arguments.which) - set(BENCHMARKS)
+    if unknown:
+        parser.error(f"{', '.join(unknown)}: choose from {', '.join(BENCHMARKS)}")
+    print(f"{'ratio':57}{'goal':10}measured")
+    for name in arguments.which or BENCHMARKS:
+        for what, goal, measured in BENCHMARKS[name](arguments.repeat):
+            print(f"{what:57}{goal:10}{measured}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
