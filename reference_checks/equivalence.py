@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import keras
 import numpy as np
@@ -20,6 +21,8 @@ import numpy as np
 from reference_checks.from_keras import from_keras, unallocated
 from reference_checks.graph import Graph
 from reference_checks.measure import param_class
+from reference_checks.rewrites import canonical
+from reference_checks.rewrites.normalisation import PREFIX
 
 FLOAT64_BUDGET = 1e-12
 FLOAT32_FACTOR = 16
@@ -78,7 +81,9 @@ class Subject:
     def assign(self, values: Mapping[int, np.ndarray]) -> None:
         """Give the variables their values; a variable without memory gets it now."""
         for index, variable in enumerate(self.model.weights):
-            value = np.asarray(values[index], self.dtype)
+            # A counter (of a Normalization layer) stays an integer.
+            dtype = variable.dtype if "int" in variable.dtype else self.dtype
+            value = np.asarray(values[index], dtype)
             if variable._value is None:
                 variable._initialize(keras.ops.convert_to_tensor(value))
             else:
@@ -86,14 +91,32 @@ class Subject:
         for variable in self.model.variables:  # the state of random generators
             if variable._value is None:
                 variable._deferred_initialize()
+        for layer in self.model._flatten_layers():
+            if isinstance(layer, keras.layers.Normalization):
+                layer.finalize_state()  # it computes with a copy of its weights
+
+    def feed(self, x: np.ndarray) -> Any:
+        """The tensor that the model's own input layers rescale to `x`.
+
+        Two models that differ in them alone see the same (rewrite "input prefix").
+        """
+        (source,) = (op for op in canonical(self.graph).ops if op.kind == "input")
+        known = {n.attribute: n.value for n in source.absorbed if n.rewrite == PREFIX}
+        # As the layer casts them: TensorFlow makes float32 of a Python number first.
+        scale, shift = (
+            keras.ops.convert_to_numpy(
+                keras.ops.cast(known.get(name, nothing), self.dtype)
+            )
+            for name, nothing in (("scale", 1.0), ("shift", 0.0))
+        )
+        raw = (x.astype(np.float64) - shift) / scale
+        return keras.ops.convert_to_tensor(raw.astype(self.dtype))
 
     def run(self, x: np.ndarray, tensors: Sequence[int] = ()) -> list[np.ndarray]:
         """The outputs, then the model's tensors of these numbers, for a batch `x`."""
         outputs = [*self.model.outputs, *(self.graph.tensors[i] for i in tensors)]
         model = keras.Model(self.model.inputs, outputs)
-        results = model(
-            keras.ops.convert_to_tensor(x.astype(self.dtype)), training=False
-        )
+        results = model(self.feed(x), training=False)
         return [keras.ops.convert_to_numpy(r) for r in keras.tree.flatten(results)]
 
 
@@ -144,9 +167,7 @@ def calibrate(subject: Subject, x: np.ndarray, seed: int) -> None:
     for layer in norms:
         layer.momentum = 0.0
     try:
-        subject.model(
-            keras.ops.convert_to_tensor(x.astype(subject.dtype)), training=True
-        )
+        subject.model(subject.feed(x), training=True)
     finally:
         for layer, momentum in zip(norms, momenta, strict=True):
             layer.momentum = momentum

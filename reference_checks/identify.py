@@ -1,7 +1,7 @@
 """Identify: which paper's network a model is, and how it differs.
 
-Cheap things first.  Variants whose printed depth is far from the model's are not even
-built; the rest are ranked by the operations they have in common, regardless of order; and
+Cheap things first.  Variants whose printed depth or size is far from the model's are not
+even built; the rest are ranked by the operations they have in common, regardless of order; and
 only the best few are aligned and compared in full.  No weight is allocated.
 """
 
@@ -14,9 +14,11 @@ from typing import Any
 
 from reference_checks.diff import Diff, diff
 from reference_checks.graph import Graph
-from reference_checks.measure import depth, params_by_class
+from reference_checks.measure import depth, params, params_by_class
 from reference_checks.networks import Networks
+from reference_checks.printed import read
 from reference_checks.rewrites import canonical
+from reference_checks.spec import Claim
 
 FULL = 3
 """So many candidates are aligned in full."""
@@ -56,15 +58,25 @@ def identify(networks: Networks, model: Graph, count: int = FULL) -> list[Match]
 
 
 def _candidates(networks: Networks, model: Graph) -> Iterator[tuple[str, str, Graph]]:
-    measured = depth(model)
+    """The variants worth building: what their papers print is not far from the model."""
+    size = list(model.ops[model.inputs[0]].shape)
+    measured = {"depth": depth(model), "params": params(model)}
     for stem, paper in networks.papers.items():
         for variant, entry in paper.spec.variants.items():
-            printed = [
-                c.printed for c in entry.claims if c.quantity == "depth" and not c.row
-            ]
-            if printed and not measured / 2 <= int(printed[0]) <= measured * 2:
+            # One network at several input sizes is one candidate, at the model's size.
+            if entry.network is not None and entry.input != size:
                 continue
-            yield stem, variant, networks.graph(paper, variant)
+            if all(_near(claim, measured) for claim in entry.claims):
+                yield stem, variant, networks.graph(paper, variant)
+
+
+def _near(claim: Claim, measured: dict[str, int]) -> bool:
+    """Whether a printed depth or size is within a factor of two of the measured one."""
+    other = claim.row or claim.relative_to or claim.minus
+    if other or claim.quantity not in measured:
+        return True
+    value = read(claim.printed, claim.unit).value
+    return value / 2 <= measured[claim.quantity] <= value * 2
 
 
 def _signatures(graph: Graph) -> Counter[tuple]:
