@@ -137,7 +137,7 @@ class Subject:
         recorded = erratum.measured
         if isinstance(recorded, Mapping):
             recorded = recorded.get(self.variant)
-        if recorded != value:
+        if recorded not in (value, float(value)):  # a ratio is recorded as a decimal
             return Verdict.CONTRADICTED, (
                 f"erratum {claim.erratum} records {recorded!r}, measured {value!r}"
             )

@@ -151,6 +151,8 @@ def transfer(arguments: argparse.Namespace) -> int:
     source, target = _read(arguments, allocate=True)
     if target.keras is None:
         raise InputError(f"{arguments.b}: weights are moved into Keras models only")
+    from dataclasses import asdict
+
     import numpy as np
 
     from reference_checks.alignment import align
@@ -176,5 +178,11 @@ def transfer(arguments: argparse.Namespace) -> int:
         raise InputError(f"{arguments.out}: cannot be written: {error}") from error
     finally:
         temporary.unlink(missing_ok=True)
-    print(f"{arguments.out}: {moved}")
+    if arguments.json:
+        fates = [asdict(fate) for fate in moved.fates]
+        print_json({"out": str(arguments.out), "summary": str(moved), "weights": fates})
+    else:
+        print(f"{arguments.out}: {moved}")
+        for fate in moved.left_over:
+            print(f"  {fate}")
     return 0

@@ -141,6 +141,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--trust", action="store_true", help=TRUST)
     command.add_argument("--partial", action="store_true", help="move what agrees")
     command.add_argument("--out", type=Path, required=True, metavar="FILE")
+    command.add_argument("--json", action="store_true", help="print JSON")
 
     command = add(
         "identify", models.identify, "which paper's network a model is, and how it differs",
