@@ -49,6 +49,7 @@ class Reader:
         self.problems: set[Problem] = set()
         self.values: Marks = {}
         self.keys: Marks = {}
+        self.plain: set[str] = set()
         self.complete = False
 
     def note(self, mark: tuple[int, int], message: str) -> None:
@@ -133,6 +134,8 @@ class Reader:
         text = event.value
         if event.anchor is not None:
             self.note(mark, ALIAS)
+        if text in self.plain and event.tag is None and event.implicit[0]:
+            return text  # keys recur, and resolving one costs more than reading it
         if event.tag is not None:
             self.note(mark, TAG)
         if _CONTROL.search(text):
@@ -142,6 +145,8 @@ class Reader:
         tag = self.events.resolve(yaml.ScalarNode, text, event.implicit)
         match kind := tag.removeprefix(_RESOLVED):
             case "str":
+                if not _CONTROL.search(text):
+                    self.plain.add(text)
                 return text
             case "null":
                 self.note(mark, "no value; give one or leave the key out")

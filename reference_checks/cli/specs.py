@@ -108,13 +108,11 @@ def lint(arguments: argparse.Namespace) -> int:
 
 
 def claims(arguments: argparse.Namespace) -> int:
-    from dataclasses import asdict
-
     from reference_checks.units import claims_of
 
     papers = load_papers(arguments)
     found = [
-        {"paper": unit.paper.stem, "variant": unit.variant, **asdict(claim)}
+        {"paper": unit.paper.stem, "variant": unit.variant, **vars(claim)}
         | {"row": row, "where": unit.paper.at(*path)}
         for unit in select(papers, arguments.select)
         for path, row, claim in claims_of(unit)
