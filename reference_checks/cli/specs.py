@@ -112,7 +112,11 @@ def claims(arguments: argparse.Namespace) -> int:
 
     papers = load_papers(arguments)
     found = [
-        {"paper": unit.paper.stem, "variant": unit.variant, **vars(claim)}
+        {
+            "paper": unit.paper.stem,
+            "variant": unit.variant,
+            **{name: getattr(claim, name) for name in claim.__dataclass_fields__},
+        }
         | {"row": row, "where": unit.paper.at(*path)}
         for unit in select(papers, arguments.select)
         for path, row, claim in claims_of(unit)
