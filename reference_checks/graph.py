@@ -130,6 +130,10 @@ class Op:
             changes["attrs"] = {**self.attrs, **changes["attrs"]}
         return replace(self, **changes)
 
+    def reading(self, inputs: tuple[int, ...]) -> Op:
+        """The op on other inputs; itself, where they are the same."""
+        return self if inputs == self.inputs else replace(self, inputs=inputs)
+
     @cached_property
     def signature(self) -> tuple:
         """What the op computes, without names, weights' values or batch."""
@@ -219,8 +223,7 @@ def tidy(ops: Mapping[int, Op], outputs: Iterable[int], of: Graph) -> Graph:
     return replace(
         of,
         ops=tuple(
-            replace(ops[i], inputs=tuple(number[j] for j in ops[i].inputs))
-            for i in order
+            ops[i].reading(tuple(number[j] for j in ops[i].inputs)) for i in order
         ),
         outputs=tuple(number[i] for i in outputs),
     )

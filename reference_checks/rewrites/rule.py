@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 
 from reference_checks.graph import Absorbed, Graph, Op, Weight, tidy
 
@@ -38,7 +37,7 @@ def sweep(graph: Graph, rule: Rule) -> Graph:
     for index, op in [*enumerate(graph.ops), *replaced.items()]:
         new = replaced.get(index, op)
         if isinstance(new, Op):
-            ops[index] = replace(new, inputs=tuple(map(final, new.inputs)))
+            ops[index] = new.reading(tuple(map(final, new.inputs)))
     return tidy(ops, map(final, graph.outputs), graph)
 
 
