@@ -18,6 +18,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from reference_checks.errors import InputError
 from reference_checks.graph import Graph, Op
 from reference_checks.partial import partial
 
@@ -26,7 +27,7 @@ __all__ = ["Alignment", "Ambiguous", "align", "colours", "partial", "verify"]
 Colours = list[list[int]]
 
 
-class Ambiguous(ValueError):
+class Ambiguous(InputError, ValueError):
     """Ops that refinement cannot tell apart and that are not symmetric either."""
 
 

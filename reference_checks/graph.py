@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from reference_checks.errors import InputError
+
 KINDS = frozenset(
     {
         "input",  # a tensor from outside
@@ -48,7 +50,7 @@ Values = Mapping[int, np.ndarray]
 """Values of a model's variables by their index in `Graph.variables`."""
 
 
-class GraphError(ValueError):
+class GraphError(InputError, ValueError):
     """A model that the graph cannot represent; the message names the layer."""
 
 

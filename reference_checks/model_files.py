@@ -16,17 +16,18 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from reference_checks.errors import InputError
 from reference_checks.graph import GraphError
 
 if TYPE_CHECKING:
     from reference_checks.from_saved_model import Frozen
 
 
-class ModelError(ValueError):
+class ModelError(InputError, ValueError):
     """A model that cannot be named, imported or built; one line with the way out."""
 
 
-class NotAvailable(RuntimeError):
+class NotAvailable(InputError, RuntimeError):
     """A model that would be checked if something were there; says what."""
 
 

@@ -22,6 +22,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from reference_checks.errors import InputError
 from reference_checks.record import Record, Verdict
 from reference_checks.spec import Deviation, Erratum, Silent, Spec
 
@@ -54,7 +55,7 @@ Stem = Annotated[str, msgspec.Meta(pattern=r"^(?!index\Z)[a-z][a-z0-9_]*\Z")]
 Scalar = str | int | float | bool | None
 
 
-class ResultsError(Exception):
+class ResultsError(InputError):
     """A results file that cannot be read or written; one line that says why."""
 
     def __init__(self, path: Path, reason: object) -> None:

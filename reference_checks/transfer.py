@@ -14,12 +14,13 @@ from functools import cached_property
 import numpy as np
 
 from reference_checks.alignment import Alignment
+from reference_checks.errors import InputError
 from reference_checks.graph import Graph, GraphError, Op, Values, Weight
 
 PAIRED, ABSORBED, CONSTANT, LEFT_OVER = "paired", "absorbed", "constant", "left over"
 
 
-class TransferError(ValueError):
+class TransferError(InputError, ValueError):
     """Weights that cannot be moved; the message names them."""
 
 

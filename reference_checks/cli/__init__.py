@@ -12,8 +12,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from reference_checks.cli.common import is_input_error
 from reference_checks.cli.parser import parser
+from reference_checks.errors import InputError
 from reference_checks.problems import SpecError
 
 
@@ -32,8 +32,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         for problem in error.problems:
             print(problem, file=sys.stderr)
         return 2
-    except Exception as error:
-        if not is_input_error(error):
-            raise
+    except InputError as error:
         print(f"paperspec: {error}", file=sys.stderr)
         return 2

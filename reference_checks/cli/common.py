@@ -15,13 +15,6 @@ from reference_checks.errors import InputError
 from reference_checks.load import Paper, load_all
 
 
-def is_input_error(error: Exception) -> bool:
-    """Errors that are the input's; their modules may be too heavy to import here."""
-    names = {"InputError", "ResultsError", "ModelError", "GraphError", "TransferError"}
-    names |= {"NotAvailable", "Ambiguous"}
-    return type(error).__name__ in names
-
-
 def folder(arguments: argparse.Namespace) -> Path:
     """The folder of specs: as given, here, or beside the package."""
     given = arguments.papers

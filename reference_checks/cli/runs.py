@@ -10,7 +10,6 @@ from typing import Any
 
 from reference_checks.cli.common import (
     console,
-    is_input_error,
     load_papers,
     print_json,
     select,
@@ -165,9 +164,7 @@ def _run(
                 terminal.print(f"[{number}/{len(waiting)}] {unit.name}", markup=False)
             try:
                 records = run_unit(unit, networks, options)
-            except Exception as error:
-                if not is_input_error(error):
-                    raise
+            except InputError as error:
                 errors.append(f"{unit.name}: {error}")
                 terminal.print(f"paperspec: {errors[-1]}", markup=False, soft_wrap=True)
             except KeyboardInterrupt:
