@@ -10,7 +10,6 @@ ones; inputs are two photographs and noise.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -21,6 +20,7 @@ import numpy as np
 from reference_checks.from_keras import from_keras, unallocated
 from reference_checks.graph import Graph
 from reference_checks.measure import param_class
+from reference_checks.precision import floatx
 from reference_checks.rewrites import canonical
 from reference_checks.rewrites.normalisation import PREFIX
 
@@ -30,19 +30,6 @@ FLOAT32_FACTOR = 16
 FLOAT32_FLOOR = 8 * 2.0**-24
 FLOAT32_WORST = 1e-2
 """A gap that float32 does not explain: a wrong network in any precision."""
-
-
-@contextmanager
-def floatx(dtype: str) -> Iterator[None]:
-    """Models built inside compute and store in `dtype`."""
-    before = keras.config.floatx(), keras.config.dtype_policy()
-    keras.config.set_floatx(dtype)
-    keras.config.set_dtype_policy(dtype)
-    try:
-        yield
-    finally:
-        keras.config.set_floatx(before[0])
-        keras.config.set_dtype_policy(before[1])
 
 
 def _numpy(variable: keras.Variable) -> np.ndarray:
@@ -218,13 +205,3 @@ def distance(candidate: np.ndarray, reference: np.ndarray) -> float:
     if scale == 0:
         return 0.0 if gap == 0 else float("inf")
     return gap / scale
-
-
-def counterfeit(values: np.ndarray) -> bool:
-    """Whether an array that says float64 was computed in float32.
-
-    Keras demotes float64 off TensorFlow; what comes back then is representable in float32.
-    """
-    return values.dtype != np.float64 or bool(
-        np.array_equal(values, values.astype(np.float32).astype(np.float64))
-    )

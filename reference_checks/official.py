@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from reference_checks import equivalence, models, notation, rows
+from reference_checks import equivalence, models, notation, precision, rows
 from reference_checks.alignment import Alignment, Ambiguous, align
 from reference_checks.diff import AbsorbedDifference, Diff, diff, text
 from reference_checks.equivalence import Subject
@@ -269,9 +269,7 @@ class _Pair:
     ) -> Record:
         """Float64 arrays: bit-equal, within 1e-12, or a contradiction."""
         gap = equivalence.distance(candidate, reference)
-        demoted = equivalence.counterfeit(reference) or equivalence.counterfeit(
-            candidate
-        )
+        demoted = precision.counterfeit(reference) or precision.counterfeit(candidate)
         if demoted and gap < equivalence.FLOAT32_WORST:
             detail = "the backend computed in float32 what it calls float64"
             return self.record(check, Verdict.NOT_RUN, detail=detail, **more)
@@ -334,7 +332,7 @@ class _Pair:
         )
 
     def _published_subject(self) -> Subject:
-        with equivalence.floatx("float64"):
+        with precision.floatx("float64"):
             try:
                 model = self.build_official(weights="imagenet")
             except models.ModelError as error:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from reference_checks import equivalence, models, notation, rows
+from reference_checks import equivalence, models, notation, precision, rows
 from reference_checks.alignment import align
 from reference_checks.claims import Subject, check_claims
 from reference_checks.diff import Diff, diff
@@ -132,7 +132,7 @@ def outputs(
     precision: it is held against our network in float64, with our own error in that
     precision as the measure.
     """
-    with equivalence.floatx("float64"):
+    with precision.floatx("float64"):
         model = models.read(name, networks.papers, allocate=True, trust=trust, **sizes)
     double = all(value.dtype == np.float64 for value in model.values.values())
     x = equivalence.inputs(sizes["input_shape"], SEED)
@@ -160,7 +160,7 @@ def outputs(
     else:
         own = equivalence.distance(ours("float32"), reference)
         budget = equivalence.FLOAT32_FACTOR * max(own, equivalence.FLOAT32_FLOOR)
-    if double and equivalence.counterfeit(yours):
+    if double and precision.counterfeit(yours):
         verdict = Verdict.NOT_RUN
     elif np.array_equal(yours, reference) and np.all(np.isfinite(yours)):
         verdict = Verdict.BIT_EQUAL

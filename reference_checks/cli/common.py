@@ -63,8 +63,21 @@ def _quiet() -> Iterator[None]:
 
 
 def start_keras() -> None:
-    with _quiet():
-        import keras  # noqa: F401
+    """Import Keras, and its backend with it.
+
+    Raises:
+        InputError: the backend cannot be imported.
+    """
+    from reference_checks.results import keras_backend
+
+    try:
+        with _quiet():
+            import keras  # noqa: F401
+    except (ImportError, ValueError) as error:
+        raise InputError(
+            f"Keras' backend {keras_backend()!r} does not start ({error});"
+            " install it, or name another with --backend or KERAS_BACKEND"
+        ) from error
 
 
 def console(stderr: bool = False) -> Any:

@@ -106,6 +106,10 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("select", **select)
     command.add_argument("--static", action="store_true", help="run no network")
     command.add_argument(
+        "--backend", choices=("tensorflow", "jax", "torch"),
+        help="the backend of Keras (default: KERAS_BACKEND, or as configured)",
+    )  # fmt: skip
+    command.add_argument(
         "--weights", choices=("random", "imagenet"), default="random",
         help="imagenet: run with the published weights as well",
     )  # fmt: skip

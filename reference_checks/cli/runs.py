@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -48,6 +49,8 @@ def show(arguments: argparse.Namespace) -> int:
 
 
 def check(arguments: argparse.Namespace) -> int:
+    if arguments.backend is not None:  # Keras reads it when it is imported
+        os.environ["KERAS_BACKEND"] = arguments.backend
     from reference_checks.results import Results, environment, identity
     from reference_checks.units import Options
 

@@ -126,6 +126,19 @@ def test_the_schema_is_printed(capsys):
     )
 
 
+def test_a_backend_that_does_not_start_is_one_line(project):
+    """Named by the option; in its own process, since Keras chooses once."""
+    block = "import sys; sys.modules['torch'] = None\n"
+    call = "from reference_checks.cli import main\n"
+    call += "sys.exit(main(['check', 'resnet20', '--static', '--backend', 'torch']))"
+    done = subprocess.run(
+        [sys.executable, "-c", block + call],
+        cwd=project.root, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    (line,) = done.stderr.splitlines()
+    assert (2, True) == (done.returncode, "Keras' backend 'torch' does not" in line)
+
+
 # Models --------------------------------------------------------------------------------
 
 

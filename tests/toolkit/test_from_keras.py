@@ -252,10 +252,12 @@ READ_OPERATIONS = {
         lambda x: x[:, 1:3], lambda x: x[..., 1:], lambda x: x[:, :-1, 2:]
     ],
     "Take": [lambda x: ops.take(x, [2, 0], axis=-1), lambda x: ops.take(x, (1,), axis=1)],
+    # With strides: without, Keras 3.15 fails under JAX ("inconsistent window_strides").
     "AveragePool": [
-        lambda x: ops.average_pool(x, 2), lambda x: ops.average_pool(x, (2, 3), 2, "same")
+        lambda x: ops.average_pool(x, 2, 2),
+        lambda x: ops.average_pool(x, (2, 3), 2, "same"),
     ],
-    "MaxPool": [lambda x: ops.max_pool(x, 2), lambda x: ops.max_pool(x, 3, 1, "same")],
+    "MaxPool": [lambda x: ops.max_pool(x, 2, 2), lambda x: ops.max_pool(x, 3, 1, "same")],
     "Relu": [lambda x: ops.relu(x - 1)],
     "Relu6": [lambda x: ops.relu6(5 * x)],
     "Sigmoid": [ops.sigmoid],

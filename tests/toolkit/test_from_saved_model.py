@@ -8,8 +8,6 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
-import tf_keras
 from keras import layers
 
 from reference_checks import models
@@ -22,6 +20,9 @@ from reference_checks.graph import GraphError
 from reference_checks.load import load
 from reference_checks.rewrites import canonical
 from reference_checks.transfer import TransferError, transfer
+
+tf = pytest.importorskip("tensorflow", reason="SavedModels are TensorFlow's")
+tf_keras = pytest.importorskip("tf_keras")
 
 PAPERS = Path(__file__).parents[2] / "papers"
 RNG = np.random.default_rng

@@ -148,7 +148,7 @@ class Subsampling(layers.Layer):
         self.fixed = self.add_weight(shape=(shape[-1],), name="fixed", trainable=False)
 
     def call(self, x):
-        return ops.average_pool(x, 2) * self.scale * self.fixed + self.offset
+        return ops.average_pool(x, 2, 2) * self.scale * self.fixed + self.offset
 
 
 def test_sub_sampling_connects_four_inputs_and_a_bias():

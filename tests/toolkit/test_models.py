@@ -11,8 +11,6 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
-import tf_keras
 from keras import layers
 
 from reference_checks import model_files
@@ -21,6 +19,9 @@ from reference_checks.from_keras import from_keras
 from reference_checks.graph import Graph
 from reference_checks.models import Model, ModelError, NotAvailable, build, parse, read
 from reference_checks.rewrites import canonical
+
+tf = pytest.importorskip("tensorflow", reason="SavedModels and TF Hub are TensorFlow's")
+tf_keras = pytest.importorskip("tf_keras")
 
 # TensorFlow's variables, given to NumPy as Keras does when it saves.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")

@@ -194,7 +194,7 @@ class Subsampling(layers.Layer):
         self.offset = self.add_weight(shape=(shape[-1],), name="offset")
 
     def call(self, x):
-        x = ops.average_pool(x, 2)
+        x = ops.average_pool(x, 2, 2)
         return (x * self.scale if self.coefficient else x) + self.offset
 
 
