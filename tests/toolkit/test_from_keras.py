@@ -176,7 +176,8 @@ READ_LAYERS = {
     "softmax over rows": layers.Softmax(axis=1),
     "max pool": layers.MaxPooling2D(3, 2, padding="same"),
     "average pool": layers.AveragePooling2D((2, 3), 2),
-    "average pool, same": layers.AveragePooling2D(3, 2, padding="same"),
+    "average pool, same": layers.AveragePooling2D(3, padding="same", strides=1),
+    "average pool, same, uneven": layers.AveragePooling2D(3, 2, padding="same"),
     "global": layers.GlobalAveragePooling2D(),
     "global, kept": layers.GlobalAveragePooling2D(keepdims=True),
     "pad": layers.ZeroPadding2D(((1, 2), (0, 1))),
@@ -203,7 +204,18 @@ MERGES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", READ_LAYERS)
+UNEVEN = pytest.param(
+    "average pool, same, uneven",
+    marks=pytest.mark.xfail(
+        keras.config.backend() == "torch", strict=True,
+        reason="under torch, Keras 3.15 averages repeated edges where others leave padding out",
+    ),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name", [UNEVEN if name in UNEVEN.values else name for name in READ_LAYERS]
+)
 def test_a_layer_is_read_as_keras_computes_it(name):
     """The ops of a layer give Keras' own values and shapes."""
     same_as_keras(model_of(READ_LAYERS[name]))
