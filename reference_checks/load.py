@@ -8,15 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
+from reference_checks.kept import Kept
 from reference_checks.problems import Problem, SpecError, Where, shown
-from reference_checks.spec import Spec
-from reference_checks.spec_yaml import MAX_BYTES, Reader
+from reference_checks.spec import MAX_BYTES, Spec
 
 STEM = re.compile(r"[a-z][a-z0-9_]*")
 MAX_PROBLEMS = 100
@@ -27,15 +27,24 @@ class Paper:
     """A spec as read from `path`.
 
     `marks` gives the 1-based line and column of the value at each path of keys, as in
-    ("variants", "resnet50", "claims", 0, "printed"); `digest` is the SHA-256 of `text`.
+    ("variants", "resnet50", "claims", 0, "printed").
     """
 
     stem: str
     path: Path
     spec: Spec
-    marks: Mapping[Where, tuple[int, int]]
-    digest: str
     text: str = field(repr=False)
+
+    @cached_property
+    def marks(self) -> Mapping[Where, tuple[int, int]]:
+        from reference_checks.spec_yaml import places  # few runs ask
+
+        return places(self.text)[0]
+
+    @cached_property
+    def digest(self) -> str:
+        """The SHA-256 of the text."""
+        return sha256(self.text.encode()).hexdigest()
 
     def mark(self, *where: str | int) -> tuple[int, int]:
         """Line and column of a value, or of the nearest thing around it."""
@@ -103,15 +112,12 @@ def load(path: Path) -> Paper:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise SpecError([Problem(path, 1, 1, f"cannot be read: {reason}")]) from None
-    reader = Reader(path)
-    content = reader.read(data)
-    spec = _convert(content) if reader.complete else None
-    if reader.complete and spec is None:
-        reader.validate(content)
-    if reader.problems:
-        raise SpecError(_first(sorted(reader.problems)))
-    digest = sha256(data).hexdigest()
-    return Paper(path.stem, path, spec, reader.values, digest, data.decode())
+    kept = Kept(path.stem, data)
+    spec = kept.get()
+    if spec is None:
+        spec = _read(path, data)
+        kept.put(spec)
+    return Paper(path.stem, path, spec, data.decode())
 
 
 def load_all(folder: Path) -> dict[str, Paper]:
@@ -131,26 +137,20 @@ def load_all(folder: Path) -> dict[str, Paper]:
     return papers
 
 
-def _convert(content: Any) -> Spec | None:
-    """The spec, or None if something is wrong: the schema says what, more slowly."""
-    try:
-        spec = msgspec.convert(content, Spec)
-    except msgspec.ValidationError:
-        return None
-    return spec if _all_known(content, spec) else None
+def _read(path: Path, data: bytes) -> Spec:
+    """The spec in `data`, the contents of `path`."""
+    from reference_checks.spec_yaml import Reader
 
-
-def _all_known(content: Any, made: Any) -> bool:
-    """Whether every key of `content` is a field or a key of what is made of it."""
-    match content:
-        case dict():
-            fields = made if isinstance(made, dict) else vars(made)
-            return content.keys() <= fields.keys() and all(
-                _all_known(value, fields[key]) for key, value in content.items()
-            )
-        case list():
-            return all(map(_all_known, content, made))
-    return True
+    reader = Reader(path)
+    content = reader.read(data)
+    if reader.complete:
+        try:
+            spec = msgspec.convert(content, Spec)
+        except msgspec.ValidationError:
+            reader.validate(content)  # it says what is wrong, more slowly
+    if reader.problems:
+        raise SpecError(_first(sorted(reader.problems)))
+    return spec
 
 
 def _first(problems: list[Problem]) -> list[Problem]:

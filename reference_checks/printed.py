@@ -14,6 +14,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 
 from reference_checks.record import Verdict
 
@@ -45,16 +46,20 @@ _NUMBER = re.compile(
 
 @dataclass(frozen=True)
 class Number:
-    """A printed number.
+    """A printed number: `digits`, read as one integer, times `ulp`.
 
     `ulp` is the value of one unit in the last printed digit.  `exact` holds for an
     integer printed in full: no decimals, exponent, suffix or unit, and not "about".
     """
 
-    value: Fraction
+    digits: int
     ulp: Fraction
     exact: bool
     approximate: bool
+
+    @property
+    def value(self) -> Fraction:
+        return self.digits * self.ulp
 
     @property
     def span(self) -> tuple[Fraction, Fraction]:
@@ -88,14 +93,17 @@ def read(text: str, unit: str | None = None, *, remark: bool = False) -> Number:
         raise ValueError(f"{text[:LONGEST]!r}… is longer than {LONGEST} digits")
     if unit and match["unit"]:
         raise ValueError(f"{text!r} has a unit already; leave out 'unit: {unit}'")
-    scale = Fraction(10) ** (int(power) - len(decimals))
-    scale *= UNITS.get(unit or match["unit"], Fraction(1))
     return Number(
-        value=int(whole + decimals) * scale,
-        ulp=scale,
+        digits=int(whole + decimals),
+        ulp=_scale(int(power) - len(decimals), unit or match["unit"]),
         exact=match.end("whole") == match.end() and not (match["about"] or unit),
         approximate=bool(match["about"]),
     )
+
+
+@cache  # few differ
+def _scale(power: int, unit: str | None) -> Fraction:
+    return Fraction(10) ** power * UNITS.get(unit, Fraction(1))
 
 
 def verdict(number: Number, measured: int | Fraction) -> Verdict:

@@ -1,4 +1,4 @@
-"""The JSON schema of a spec, made from the dataclasses."""
+"""The JSON schema of a spec, made from its definition."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reference_checks.spec import Spec
 
 @cache
 def schema() -> dict[str, Any]:
-    """The JSON Schema of a spec, from the dataclasses.
+    """The JSON Schema of a spec, from `spec.Spec`.
 
     Unknown keys are errors, and so are keys without a value.
     """

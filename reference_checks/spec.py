@@ -1,18 +1,17 @@
 """The data of a spec: what `papers/*.yaml` may say, and nothing else.
 
-These frozen dataclasses are the single definition of the format: the loader converts into
+These frozen structs are the single definition of the format: the loader converts into
 them, `papers/schema.json` is generated from them, and their descriptions are what an
 editor shows on hover.  Printed values stay strings, digit for digit: the number of digits
 is data.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import Meta, Struct, field
+
+MAX_BYTES = 2_000_000  # of a spec
 
 Identifier = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_.]*$")]
 Slug = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]*$")]
@@ -90,8 +89,11 @@ Counted = Annotated[
 ]  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Convention:
+class Entry(Struct, frozen=True, forbid_unknown_fields=True):
+    """Keys with values; a key that is not declared is an error."""
+
+
+class Convention(Entry):
     """What the paper counts when it prints a quantity."""
 
     counts: list[Counted]
@@ -102,16 +104,14 @@ class Convention:
     ] = 1
 
 
-@dataclass(frozen=True)
-class Conventions:
+class Conventions(Entry):
     """The paper's conventions; a claim may name its own."""
 
     params: Convention | None = None
     multiply_adds: Convention | None = None
 
 
-@dataclass(frozen=True)
-class Silent:
+class Silent(Entry):
     """What the paper leaves open, what is chosen here, and from where."""
 
     what: Text
@@ -119,8 +119,7 @@ class Silent:
     source: Where
 
 
-@dataclass(frozen=True)
-class Claim:
+class Claim(Entry):
     """One number that the paper prints."""
 
     quantity: Quantity
@@ -160,8 +159,7 @@ class Claim:
     note: str | None = None
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(Entry):
     """One row of a layer table.
 
     `columns` hold the printed cell of each column (`all` for every column), in the layer-table
@@ -197,16 +195,14 @@ class Row:
     ] = None
 
 
-@dataclass(frozen=True)
-class Module:
+class Module(Entry):
     """A building block that cells name, in layer-table notation over symbols."""
 
     notation: Text
     source: Where
 
 
-@dataclass(frozen=True)
-class Table:
+class Table(Entry):
     """A layer table of the paper, row by row."""
 
     source: Where
@@ -217,8 +213,7 @@ class Table:
     ] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class Official:
+class Official(Entry):
     """A model that a library ships under this variant's name."""
 
     model: Annotated[
@@ -231,8 +226,7 @@ class Official:
     deviations: list[Slug] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class Variant:
+class Variant(Entry):
     """One network of the paper."""
 
     name: Annotated[Text, Meta(description="As the paper calls it.")]
@@ -258,8 +252,7 @@ class Variant:
     official: list[Official] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class Deviation:
+class Deviation(Entry):
     """What an official model does differently, and what that costs, exactly.
 
     Either a rewrite absorbs it (`absorbed_by`, with the two values where an attribute
@@ -290,8 +283,7 @@ class Deviation:
     multiply_adds: PerVariant = 0
 
 
-@dataclass(frozen=True)
-class Erratum:
+class Erratum(Entry):
     """Where the paper contradicts itself, its code, or what can be measured.
 
     `measured` is the exact value (an integer, or the row's notation) that every run finds
@@ -314,8 +306,7 @@ class Erratum:
     tried: list[Text] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class Spec:
+class Spec(Entry):
     """One paper, transcribed."""
 
     title: Text

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +19,19 @@ import yaml
 
 from reference_checks.problems import Problem, Where
 from reference_checks.schema import schema, validator
+from reference_checks.spec import MAX_BYTES
 
 Marks = dict[Where, tuple[int, int]]
 
-MAX_BYTES = 2_000_000
 MAX_DEPTH = 20
 MAX_VALUES = 100_000
 MAX_PROBLEMS = 1_000  # of the schema; more are not looked for
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
 _FLOAT = re.compile(r"[-+]?[0-9]{1,20}\.[0-9]{0,20}(e[-+][0-9]{1,2})?", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_GUESSED = yaml.CSafeLoader.yaml_implicit_resolvers.keys()
+"""The first characters of what YAML may take for something other than a text."""
+_Scalar, _MappingEnd = yaml.ScalarEvent, yaml.MappingEndEvent
 _RESOLVED = "tag:yaml.org,2002:"
 ALIAS = "no anchors and aliases; write each value out"
 TAG = "no tags; leave it out"
@@ -37,19 +41,45 @@ def _place(event: yaml.Event) -> tuple[int, int]:
     return event.start_mark.line + 1, event.start_mark.column + 1
 
 
+def places(text: str) -> tuple[Marks, Marks]:
+    """Where the values and their keys stand, of a text that was read to its end.
+
+    Few runs ask, and noting every place costs as much as reading the values.
+    """
+    values: Marks = {}
+    keys: Marks = {}
+    get = yaml.CSafeLoader(text).get_event
+
+    def walk(event: yaml.Event, where: Where) -> None:
+        values[where] = _place(event)
+        if isinstance(event, yaml.SequenceStartEvent):
+            index = 0
+            while not isinstance(item := get(), yaml.SequenceEndEvent):
+                walk(item, (*where, index))
+                index += 1
+        elif isinstance(event, yaml.MappingStartEvent):
+            while not isinstance(key := get(), yaml.MappingEndEvent):
+                inner = (*where, key.value)
+                keys[inner] = _place(key)
+                walk(get(), inner)
+
+    get(), get()  # the stream and the document begin
+    walk(get(), ())
+    return values, keys
+
+
 class _Refused(Exception):
     """The rest of the text is not read; the problem is noted."""
 
 
 class Reader:
-    """One file: its values, where they and their keys stand, and what is wrong."""
+    """One file: its text, its values, and what is wrong."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.problems: set[Problem] = set()
-        self.values: Marks = {}
-        self.keys: Marks = {}
-        self.plain: set[str] = set()
+        self.text = ""
+        self.count = 0
         self.complete = False
 
     def note(self, mark: tuple[int, int], message: str) -> None:
@@ -66,13 +96,15 @@ class Reader:
         try:
             if len(data) > MAX_BYTES:
                 raise self.refuse((1, 1), f"larger than {MAX_BYTES:,} bytes")
-            self.events = yaml.CSafeLoader(data.decode())
-            self.events.get_event()  # the stream begins
-            if isinstance(self.events.get_event(), yaml.StreamEndEvent):
+            self.text = data.decode()
+            self.events = yaml.CSafeLoader(self.text)
+            self.next = self.events.get_event
+            self.next()  # the stream begins
+            if isinstance(self.next(), yaml.StreamEndEvent):
                 raise self.refuse((1, 1), "empty; say title, authors, year, …")
-            value = self.value(self.events.get_event(), ())
-            self.events.get_event()  # the document ends
-            after = self.events.get_event()
+            value = self.value(self.next(), 0)
+            self.next()  # the document ends
+            after = self.next()
             if not isinstance(after, yaml.StreamEndEvent):
                 raise self.refuse(_place(after), "one document only; leave '---' out")
         except _Refused:
@@ -92,64 +124,59 @@ class Reader:
         self.complete = True
         return value
 
-    def value(self, event: yaml.Event, where: Where) -> Any:
+    def value(self, event: yaml.Event, depth: int) -> Any:
         """The value that begins with `event`."""
-        self.values[where] = mark = _place(event)
-        if len(where) > MAX_DEPTH:
-            raise self.refuse(mark, f"nested more than {MAX_DEPTH} deep")
-        if len(self.values) > MAX_VALUES:
-            raise self.refuse(mark, f"more than {MAX_VALUES:,} values")
-        if isinstance(event, yaml.ScalarEvent):
-            return self.scalar(event, mark)
+        self.count += 1
+        if depth > MAX_DEPTH:
+            raise self.refuse(_place(event), f"nested more than {MAX_DEPTH} deep")
+        if self.count > MAX_VALUES:
+            raise self.refuse(_place(event), f"more than {MAX_VALUES:,} values")
+        if isinstance(event, _Scalar):
+            return self.scalar(event)
         if event.anchor is not None:  # an alias has its name there, too
-            self.note(mark, ALIAS)
+            self.note(_place(event), ALIAS)
         if isinstance(event, yaml.AliasEvent):
             return None
         if event.tag is not None:
-            self.note(mark, TAG)
+            self.note(_place(event), TAG)
         if isinstance(event, yaml.SequenceStartEvent):
             items: list[Any] = []
-            while not isinstance(
-                item := self.events.get_event(), yaml.SequenceEndEvent
-            ):
-                items.append(self.value(item, (*where, len(items))))
+            while not isinstance(item := self.next(), yaml.SequenceEndEvent):
+                items.append(self.value(item, depth + 1))
             return items
         found: dict[str, Any] = {}
-        while not isinstance(key := self.events.get_event(), yaml.MappingEndEvent):
-            mark = _place(key)
-            if not isinstance(key, yaml.ScalarEvent):
-                raise self.refuse(mark, "a key is a text; write it out")
-            name = self.scalar(key, mark)
+        keys: dict[str, yaml.Event] = {}
+        while not isinstance(key := self.next(), _MappingEnd):
+            if not isinstance(key, _Scalar):
+                raise self.refuse(_place(key), "a key is a text; write it out")
+            name = self.scalar(key)
             if not isinstance(name, str):
-                self.note(mark, "a key is a text; put it in quotes")
+                self.note(_place(key), "a key is a text; put it in quotes")
                 name = key.value
             if name in found:
-                line = self.keys[*where, name][0]
-                self.note(mark, f"{name[:40]!r} is said twice, first in line {line}")
-            self.keys[*where, name] = mark
-            found[name] = self.value(self.events.get_event(), (*where, name))
+                line, _ = _place(keys[name])
+                message = f"{name[:40]!r} is said twice, first in line {line}"
+                self.note(_place(key), message)
+            keys[name] = key
+            found[name] = self.value(self.next(), depth + 1)
         return found
 
-    def scalar(self, event: yaml.ScalarEvent, mark: tuple[int, int]) -> Any:
-        text = event.value
+    def scalar(self, event: yaml.ScalarEvent) -> Any:
+        text, plain = event.value, event.implicit[0]
         if event.anchor is not None:
-            self.note(mark, ALIAS)
-        if text in self.plain and event.tag is None and event.implicit[0]:
-            return text  # keys recur, and resolving one costs more than reading it
+            self.note(_place(event), ALIAS)
         if event.tag is not None:
-            self.note(mark, TAG)
-        if _CONTROL.search(text):
-            self.note(mark, "a control character; leave it out")
-        if not event.implicit[0]:
+            self.note(_place(event), TAG)
+        if not text.isprintable() and _CONTROL.search(text):
+            self.note(_place(event), "a control character; leave it out")
+        if not plain or text[:1] not in _GUESSED:
             return text
         tag = self.events.resolve(yaml.ScalarNode, text, event.implicit)
         match kind := tag.removeprefix(_RESOLVED):
             case "str":
-                if not _CONTROL.search(text):
-                    self.plain.add(text)
                 return text
             case "null":
-                self.note(mark, "no value; give one or leave the key out")
+                self.note(_place(event), "no value; give one or leave the key out")
                 return text
             case "bool" if text.lower() in ("true", "false"):
                 return text.lower() == "true"
@@ -158,7 +185,7 @@ class Reader:
             case "float" if _FLOAT.fullmatch(text) and not float(text).is_integer():
                 return float(text)
         message = f"YAML may read {text[:40]!r} as {kind}; quote it or write it out"
-        self.note(mark, message)
+        self.note(_place(event), message)
         return text
 
     # Schema
@@ -225,8 +252,12 @@ class Reader:
 
     def mark(self, where: Where, *, key: bool = False) -> tuple[int, int]:
         """Where a value, or the key that it has, stands."""
-        marks = self.keys if key else self.values
-        return marks.get(where) or self.values[where]
+        values, keys = self.places
+        return (keys if key else values).get(where) or values[where]
+
+    @cached_property
+    def places(self) -> tuple[Marks, Marks]:
+        return places(self.text)
 
 
 def _name(where: Where) -> str:

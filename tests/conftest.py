@@ -19,6 +19,16 @@ from reference_checks.record import Record, Verdict
 pytest_plugins = ["pytester"]
 
 ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache(tmp_path_factory) -> Iterator[None]:
+    """Nothing that was kept outside the tests is used, and nothing is left behind."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 STEMS = ("lenet5", "mobilenet_v2", "resnet", "vgg")
 
 

@@ -111,26 +111,27 @@ def claims(arguments: argparse.Namespace) -> int:
     from reference_checks.units import claims_of
 
     papers = load_papers(arguments)
-    found = [
-        {
-            "paper": unit.paper.stem,
-            "variant": unit.variant,
-            **{name: getattr(claim, name) for name in claim.__dataclass_fields__},
-        }
-        | {"row": row, "where": unit.paper.at(*path)}
-        for unit in select(papers, arguments.select)
-        for path, row, claim in claims_of(unit)
-    ]
+    chosen = select(papers, arguments.select)
+    found = [(unit, *claim) for unit in chosen for claim in claims_of(unit)]
     if arguments.json:
-        print_json(found)
+        rows = [
+            {
+                "paper": unit.paper.stem,
+                "variant": unit.variant,
+                **{name: getattr(claim, name) for name in claim.__struct_fields__},
+            }
+            | {"row": row, "where": unit.paper.at(*path)}
+            for unit, path, row, claim in found
+        ]
+        print_json(rows)
         return 0
-    for claim in found:
-        where = f"{claim['paper']}/{claim['variant']}"
-        row = f" {claim['row']}" if claim["row"] else ""
-        unit = f" {claim['unit']}" if claim["unit"] else ""
+    for unit, _, row, claim in found:
+        where = f"{unit.paper.stem}/{unit.variant}"
+        inside = f" {row}" if row else ""
+        counted = f" {claim.unit}" if claim.unit else ""
         print(
-            f"{where:32}{claim['quantity']}{row}: {claim['printed']}{unit}"
-            f"  ({claim['source']})"
+            f"{where:32}{claim.quantity}{inside}: {claim.printed}{counted}"
+            f"  ({claim.source})"
         )
     return 0
 

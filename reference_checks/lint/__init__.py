@@ -41,8 +41,7 @@ def _unknown(
     paper: Paper, where: Where, what: str, name: str | None, known: Iterable[str]
 ) -> Iterator[Problem]:
     """A problem if `name` is given and is none of those that are known."""
-    known = list(known)
-    if name is not None and name not in known:
+    if name is not None and name not in (known := list(known)):
         yield wrong(paper, where, f"unknown {what} {name!r}{nearest(name, known)}")
 
 

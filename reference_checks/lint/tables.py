@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 
 from reference_checks.load import Paper
 from reference_checks.notation import (
@@ -94,7 +95,7 @@ def _way(
     variant: Variant,
 ) -> Iterator[Problem]:
     """A variant's way down a table, with the channels on it."""
-    modules = {key: module.notation for key, module in table.modules.items()}
+    modules = tuple((key, module.notation) for key, module in table.modules.items())
     rows = [(row, table.rows[row], keys) for row, *keys in way if keys[0] is not None]
     channels: int | None = variant.input[-1]
     before: tuple[int, ...] = ()
@@ -108,20 +109,18 @@ def _way(
             channels = enters[2]
         parsed: list[tuple[Item, ...] | None] = []
         for field, key in zip(("columns", "shortcut"), keys, strict=True):
-            text = getattr(entry, field).get(key, "")
+            if key is None:
+                parsed.append(())
+                continue
+            text = getattr(entry, field)[key]
+            symbols = {**variant.symbols, **entry.symbols}
             try:
-                items = parse(
-                    text,
-                    symbols={**variant.symbols, **entry.symbols},
-                    modules=modules,
-                    # After an error above, k means nothing, but the rest is read.
-                    channels=channels or 1,
-                )
+                # After an error above, k means nothing, but the rest is read.
+                items = _parse(text, tuple(symbols.items()), modules, channels or 1)
             except NotationError as error:
                 items = None
-                if key is not None:
-                    place = paper.inside((*where, field, key), text, error.column)
-                    yield Problem(paper.path, *place, error.message)
+                place = paper.inside((*where, field, key), text, error.column)
+                yield Problem(paper.path, *place, error.message)
             parsed.append(items)
         text = entry.output or (after[1].input if after else None)
         leaves = _size(text)
@@ -137,6 +136,16 @@ def _way(
         if len(leaves) == 3:
             channels = leaves[2]
         before = leaves
+
+
+@lru_cache(1_000)  # variants share cells, and often what enters them
+def _parse(
+    text: str,
+    symbols: tuple[tuple[str, int], ...],
+    modules: tuple[tuple[str, str], ...],
+    channels: int,
+) -> tuple[Item, ...]:
+    return parse(text, symbols=dict(symbols), modules=dict(modules), channels=channels)
 
 
 def _misfit(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 from itertools import groupby
 from types import MappingProxyType
 
@@ -55,19 +56,21 @@ def parse(
     return _Parser(text, symbols, modules, [MAX_STEPS]).cell(channels)
 
 
-def _tokens(text: str) -> Iterator[tuple[str, int]]:
+@lru_cache(1_000)  # modules are read once for each cell, cells for each variant
+def _tokens(text: str) -> tuple[tuple[str, int], ...]:
     """Words and marks with their columns; the x of "x3" is a word of its own."""
     before = ""
+    found = []
     for match in _TOKEN.finditer(text.replace("×", "x")):
         word, column = match[0], match.start()
         if match.lastgroup is None:
             raise NotationError(f"unexpected {word!r}", column)
         if before == "]" and word[0] == "x" and len(word) > 1:
-            yield "x", column
+            found.append(("x", column))
             word, column = word[1:], column + 1
-        yield word, column
+        found.append((word, column))
         before = word
-    yield "", len(text.rstrip())
+    return (*found, ("", len(text.rstrip())))
 
 
 class _Parser:
@@ -82,7 +85,7 @@ class _Parser:
         nesting: int = 0,
         first: bool = True,
     ) -> None:
-        self.tokens = list(_tokens(text))
+        self.tokens = _tokens(text)
         self.at = 0
         self.symbols = symbols
         self.modules = modules
@@ -91,6 +94,7 @@ class _Parser:
         self.first = first  # whether all repetitions around are the first
         self.channels: int | None = None  # entering the next step
         self.k: int | None = None  # entering the block
+        self.varies = False  # whether k or a repetition's number was asked for
 
     def next(self) -> tuple[str, int]:
         token = self.tokens[self.at]
@@ -150,19 +154,22 @@ class _Parser:
     def module(self) -> tuple[Item, ...]:
         name, column = self.tokens[self.at - 1]
         try:
-            return _Parser(
+            inside = _Parser(
                 self.modules[name],
                 self.symbols,
                 self.modules,
                 self.budget,
                 self.nesting,
                 self.first,
-            ).cell(self.channels)
+            )
+            items = inside.cell(self.channels)
         except NotationError as error:
             message = error.message
             if not message.startswith("in module"):
                 message = f"in module {name!r}, column {error.column + 1}: {message}"
             raise NotationError(message, column) from None
+        self.varies |= inside.varies
+        return items
 
     def branches(self) -> tuple[Item, ...]:
         entering = self.channels
@@ -175,7 +182,9 @@ class _Parser:
 
     def block(self) -> tuple[Item, ...]:
         start, outer, budget = self.at, (self.k, self.first), self.budget[0]
+        varied, self.varies = self.varies, False
         bodies = [self.body()]
+        after = self.at
         repeats = self.number() if self.take("x") else 1
         column = self.tokens[self.at][1]
         stride = None
@@ -185,15 +194,16 @@ class _Parser:
         end = self.at
         self.first = False
         while len(bodies) < repeats:
-            if len(bodies) > 1 and self.channels == self.k:
-                # What enters is what entered before: all others are like the last.
-                others = repeats - len(bodies)
+            if not self.varies or (len(bodies) > 1 and self.channels == self.k):
+                # Nothing that is asked for changes: all others are like the last.
+                others, self.at = repeats - len(bodies), after
                 self.spend(others * (budget - self.budget[0]))
                 bodies += bodies[-1:] * others
             else:
                 self.at, budget = start, self.budget[0]
                 bodies.append(self.body())
         self.at, (self.k, self.first) = end, outer
+        self.varies |= varied
         blocks = [Block(body, len(list(run))) for body, run in groupby(bodies)]
         if stride is not None:
             if strides_of(bodies[0]) != {()}:
@@ -295,6 +305,7 @@ class _Parser:
         start = self.at
         value = self.number()
         symbolic = any(word[0].isalpha() for word, _ in self.tokens[start : self.at])
+        self.varies |= symbolic
         return 1 if symbolic and not self.first else value
 
     def number(self, least: int = 1) -> int:
@@ -317,6 +328,7 @@ class _Parser:
         if word.isdigit():
             return int(word) if len(word) < 10 else MAX_INTEGER + 1
         if word == "k":
+            self.varies = True
             if self.k is None:
                 message = "k is not known here; print the row's input with its channels"
                 raise NotationError(message, column)
@@ -331,9 +343,9 @@ class _Parser:
 
     def kernel(self, word: str, column: int) -> tuple[int, int] | None:
         """Height and width, if the word is two known numbers around an x."""
-        for match in re.finditer("x", word):
-            sides = word[: match.start()], word[match.end() :]
-            if all(map(self.known, sides)):
+        for at in [at for at, letter in enumerate(word) if letter == "x"]:
+            sides = word[:at], word[at + 1 :]
+            if self.known(sides[0]) and self.known(sides[1]):
                 height, width = (self.factor(side, column) for side in sides)
                 if not (0 < height <= MAX_INTEGER and 0 < width <= MAX_INTEGER):
                     raise NotationError(f"not between 1 and {MAX_INTEGER:,}", column)

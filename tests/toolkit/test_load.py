@@ -68,7 +68,7 @@ def paper(tmp_path):
     return load(path)
 
 
-def test_a_spec_becomes_its_dataclasses(paper) -> None:
+def test_a_spec_becomes_data(paper) -> None:
     """Values arrive digit for digit, with a digest of the whole text."""
     assert "lenet" == paper.stem
     assert "60,000" == paper.spec.variants["lenet5"].claims[0].printed
@@ -288,7 +288,7 @@ def test_the_schema_is_a_schema_and_forbids_what_it_does_not_know() -> None:
 
 
 def test_the_schema_file_is_up_to_date() -> None:
-    """papers/schema.json is generated; `paperspec lint` uses the dataclasses."""
+    """papers/schema.json is generated; `paperspec lint` uses the definition."""
     text = (ROOT / "papers" / "schema.json").read_text(encoding="utf-8")
     assert json.loads(text) == schema()
     assert schema_text() == text
@@ -305,3 +305,90 @@ def test_specs_are_discovered_by_their_stems(tmp_path) -> None:
     (papers / "ResNet-50.yaml").touch()
     with pytest.raises(SpecError, match=r"ResNet-50.yaml:1:1: rename the file"):
         discover(tmp_path / "papers")
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch) -> Path:
+    """An empty cache folder."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+    return folder
+
+
+@pytest.fixture
+def reads(monkeypatch) -> list[Path]:
+    """The files whose YAML is read from now on."""
+    from reference_checks.spec_yaml import Reader
+
+    found, read = [], Reader.read
+    monkeypatch.setattr(
+        Reader, "read", lambda self, data: found.append(self.path) or read(self, data)
+    )
+    return found
+
+
+def test_a_text_is_taken_apart_once(tmp_path, cache, reads) -> None:
+    """What is kept is the same spec, with the same places."""
+    path = tmp_path / "lenet.yaml"
+    path.write_text(SPEC)
+    first, second = load(path), load(path)
+    assert [path] == reads
+    assert first == second
+    assert first.marks == second.marks
+    assert ["lenet.json"] == [p.name for p in (cache / "paperspec").iterdir()]
+
+
+def test_a_changed_text_is_read_again(tmp_path, cache, reads) -> None:
+    """And so is one whose reader, or the definition of a spec, has changed."""
+    path = tmp_path / "lenet.yaml"
+    path.write_text(SPEC)
+    load(path)
+    path.write_text(SPEC.replace("60,000", "61,000"))
+    assert "61,000" == load(path).spec.variants["lenet5"].claims[0].printed
+    path.write_text(SPEC.replace("idea:", "idea: &x"))
+    with pytest.raises(SpecError, match="no anchors"):
+        load(path)
+    assert 3 == len(reads)
+
+
+def test_another_reader_reads_again(tmp_path, cache, reads, monkeypatch) -> None:
+    """What one version of the toolkit let pass, the next may refuse."""
+    path = tmp_path / "lenet.yaml"
+    path.write_text(SPEC)
+    load(path)
+    monkeypatch.setattr("reference_checks.kept.READERS", ("spec.py", "problems.py"))
+    load(path)
+    assert 2 == len(reads)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda kept: b"",
+        lambda kept: kept[:-9],
+        lambda kept: kept.replace(b'"printed":"60,000"', b'"printed":60000'),
+        lambda kept: kept.replace(b'"idea"', b'"code"'),
+        lambda kept: b"[" * 100_000,
+        lambda kept: b"\x80\x04\x95\xff",
+    ],
+)
+def test_what_is_kept_is_not_trusted(tmp_path, cache, reads, damage) -> None:
+    """A file that does not fit the definition is read over and written anew."""
+    path = tmp_path / "lenet.yaml"
+    path.write_text(SPEC)
+    good = load(path)
+    kept = cache / "paperspec" / "lenet.json"
+    whole = kept.read_bytes()
+    kept.write_bytes(damage(whole))
+    assert good == load(path)
+    assert 2 == len(reads)
+    assert whole == kept.read_bytes()
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, monkeypatch) -> None:
+    """A file stands where the folder would."""
+    (tmp_path / "cache").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    path = tmp_path / "lenet.yaml"
+    path.write_text(SPEC)
+    assert load(path) == load(path)

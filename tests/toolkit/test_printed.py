@@ -122,7 +122,7 @@ def test_digits_written_down_are_read_back(digits, decimals, power) -> None:
     ulp = Fraction(10) ** (power - decimals)
     whole, rest = divmod(digits, 10**decimals)
     tail = f".{rest:0{decimals}}" if decimals else ""
-    expected = Number(digits * ulp, ulp, False, False)
+    expected = Number(digits, ulp, False, False)
     assert expected == read(f"{whole:,}{tail}x10^{power}")
     assert expected == read(f"{whole}{tail}e{power}")
 
