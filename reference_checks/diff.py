@@ -10,7 +10,7 @@ difference of the totals.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -42,7 +42,8 @@ PRESENCE = {"": ((None, True), (False, None)), "no ": ((True, None), (None, Fals
 class AbsorbedDifference:
     """One attribute that differs in `layers` aligned ops and that a rewrite absorbs.
 
-    `a` and `b` are the values (None: not there); `params` is what B has more.
+    `a` and `b` are the values (None: not there), or, where many differ by one factor, from
+    the lowest to the highest; `params` is what B has more.
     """
 
     rewrite: str
@@ -163,10 +164,31 @@ def absorbed_differences(
     for i, j in alignment.pairs.items():
         for key, params in _absorbed(edges, i, j):
             groups[key].append(params)
-    for (rewrite, attribute, value, other), sizes in groups.items():
+    for keys in _by_factor(groups):
+        rewrite, attribute, *_ = keys[0]
+        sizes = [params for key in keys for params in groups[key]]
+        value, other = (_span([key[side] for key in keys]) for side in (2, 3))
         yield AbsorbedDifference(
             rewrite, attribute, value, other, len(sizes), sum(sizes)
         )
+
+
+def _by_factor(keys: Iterable[tuple]) -> Iterable[list[tuple]]:
+    """Differences by one factor together: a dropout rate that grows with the depth."""
+    together: dict[tuple, list[tuple]] = defaultdict(list)
+    for key in keys:
+        *what, value, other = key
+        numbers = isinstance(value, float) and isinstance(other, float) and value
+        factor = f"{other / value:.9g}" if numbers else (value, other)
+        together[*what, factor].append(key)
+    return together.values()
+
+
+def _span(values: list[Any]) -> Any:
+    """The one value, or from the lowest to the highest."""
+    if len(values) == 1:
+        return values[0]
+    return f"{text(min(values))} to {text(max(values))}"
 
 
 def _absorbed(edges: _Edges, i: int, j: int) -> Iterator[tuple[tuple, int]]:

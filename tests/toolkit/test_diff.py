@@ -185,6 +185,32 @@ def test_dropout_is_a_difference_that_inference_does_not_see():
     assert expected == summary(rate=0.5)
 
 
+def dropped(*rates: float) -> Graph:
+    """Convolutions with dropout after each."""
+    net = Network(8, 8, 3)
+    x = net.input
+    for number, rate in enumerate(rates):
+        x = net.drop(net.conv(x, 8, 3, layer=f"conv_{number}"), rate, f"drop_{number}")
+    return net.graph(x)
+
+
+def test_rates_that_grow_by_one_factor_are_one_difference():
+    """Keras' stochastic depth in EfficientNetV2-B1: the depth of another network."""
+    expected = (
+        "same network up to: dropout 0.1 to 0.3 → 0.2 to 0.6 in 3 layers"
+        " (absorbed by inference identity)"
+    )
+    assert expected == diff(dropped(0.1, 0.2, 0.3), dropped(0.2, 0.4, 0.6)).summary()
+
+
+def test_a_rate_that_leaves_the_row_is_a_difference_of_its_own():
+    """The planted error of the test above."""
+    found = diff(dropped(0.1, 0.2, 0.3), dropped(0.2, 0.5, 0.6)).absorbed
+    assert [("0.1 to 0.3", "0.2 to 0.6", 2), (0.2, 0.5, 1)] == [
+        (difference.a, difference.b, difference.layers) for difference in found
+    ]
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
