@@ -266,7 +266,7 @@ def implementation(paper: Paper) -> ModuleType:
 def build_paper(
     paper: Paper, variant: str, knobs: Mapping[str, Any] | None = None
 ) -> Any:
-    """Our implementation of a variant, at the spec's input size, as a Keras model."""
+    """Our implementation of a variant, as the spec has it but for `knobs`, in Keras."""
     entry = paper.spec.variants[variant]
     function = getattr(implementation(paper), "build", None)
     if function is None:
@@ -277,9 +277,11 @@ def build_paper(
         f"implementations/{paper.stem}.py: build({variant!r})",
         function,
         entry.network or variant,
-        input_shape=tuple(entry.input),
-        classes=entry.classes,
-        **(knobs or {}),
+        **{
+            "input_shape": tuple(entry.input),
+            "classes": entry.classes,
+            **(knobs or {}),
+        },
     )
 
 

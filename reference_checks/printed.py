@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cache
 
@@ -30,6 +30,7 @@ UNITS = {
     "%": Fraction(1, 100),
     "percent": Fraction(1, 100),
 }
+POWERS = {name: len(str(int(unit))) - 1 for name, unit in UNITS.items() if unit > 1}
 LONGEST = 40  # digits; more is a slip or an attack, and 10^(10^9) must not be computed
 
 _NUMBER = re.compile(
@@ -50,12 +51,14 @@ class Number:
 
     `ulp` is the value of one unit in the last printed digit.  `exact` holds for an
     integer printed in full: no decimals, exponent, suffix or unit, and not "about".
+    `power` is the power of ten that its unit or exponent stands for: 6 for a million.
     """
 
     digits: int
     ulp: Fraction
     exact: bool
     approximate: bool
+    power: int = field(default=0, compare=False)
 
     @property
     def value(self) -> Fraction:
@@ -98,6 +101,7 @@ def read(text: str, unit: str | None = None, *, remark: bool = False) -> Number:
         ulp=_scale(int(power) - len(decimals), unit or match["unit"]),
         exact=match.end("whole") == match.end() and not (match["about"] or unit),
         approximate=bool(match["about"]),
+        power=int(power) + POWERS.get(unit or match["unit"], 0),
     )
 
 

@@ -18,6 +18,7 @@ examples:
   paperspec check resnet50 'vgg*' --static without running a network
   paperspec check --json reports/results.json --report reports
   paperspec show resnet50                  the layer table: printed | ours | official
+  paperspec explain resnet50 multiply_adds how a number comes about, and why it differs
   paperspec count keras:ResNet50           parameters and multiply-adds, by layer
   paperspec diff paper:resnet50 keras:ResNet50
   paperspec transfer file:trained.keras paper:resnet50 --out ours.keras
@@ -86,6 +87,15 @@ def parser() -> argparse.ArgumentParser:
         "show resnet50",
     )  # fmt: skip
     command.add_argument("variant", metavar="VARIANT")
+    command.add_argument("--json", action="store_true", help="print JSON")
+
+    command = add(
+        "explain", runs.explain,
+        "how a number comes about, and what may lie between it and the printed one",
+        "explain resnet50 multiply_adds",
+    )  # fmt: skip
+    command.add_argument("variant", metavar="VARIANT")
+    command.add_argument("quantity", metavar="QUANTITY")
     command.add_argument("--json", action="store_true", help="print JSON")
 
     command = add(

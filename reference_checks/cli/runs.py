@@ -1,4 +1,4 @@
-"""Commands that run checks: show, check, report."""
+"""Commands that run checks: show, explain, check, report."""
 
 from __future__ import annotations
 
@@ -45,6 +45,22 @@ def show(arguments: argparse.Namespace) -> int:
 
     spec = units[0].paper.spec
     layer_table(records, spec, units[0].variant, console())
+    return 0
+
+
+def explain(arguments: argparse.Namespace) -> int:
+    papers = load_papers(arguments)
+    start_keras()
+    from reference_checks.explain import explain as find
+    from reference_checks.networks import Networks
+
+    found = find(Networks(papers), arguments.variant, arguments.quantity)
+    if arguments.json:
+        print_json(found.as_dict())
+        return 0
+    from reference_checks.report.explained import render
+
+    render(found, console())
     return 0
 
 
