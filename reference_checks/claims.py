@@ -225,6 +225,8 @@ def quantity(
             return table()[row].leaving[-1]
         case "activation_bytes":
             return 2 * prod(table()[row].leaving)  # 16-bit floats
+        case "model_bytes":
+            return 4 * measure.params(graph, counts or measure.PARAMS, ops)  # 32-bit
     raise AssertionError(claim.quantity)
 
 
@@ -289,17 +291,60 @@ class _PrintedRow:
             row=self.name, claim=self.table.source, **more,
         )  # fmt: skip
 
+    @property
+    def misprinted_size(self) -> str | None:
+        """The size that the row's erratum records, if it is about a size."""
+        if self.row.erratum is None:
+            return None
+        text = str(self.subject.paper.spec.errata[self.row.erratum].measured)
+        try:
+            notation.size(text)
+        except notation.NotationError:
+            return None  # it records the row's steps
+        return text
+
     def sizes(self, measured: rows.Row) -> Iterator[Record]:
-        for key, printed_size, shape in (
-            ("input", self.row.input, measured.entering),
-            ("output", self.row.output, measured.leaving),
-        ):
-            if printed_size is not None:
-                at = self.subject.paper.at(*self.path, key)
-                yield self.record(
-                    f"{key} size", _same_size(printed_size, shape),
-                    printed=printed_size, measured=size(shape), at=at,
-                )  # fmt: skip
+        """Records of the printed sizes; an erratum accounts for one that does not hold."""
+        found = [
+            (key, text, shape, _same_size(text, shape))
+            for key, text, shape in (
+                ("input", self.row.input, measured.entering),
+                ("output", self.row.output, measured.leaving),
+            )
+            if text is not None
+        ]
+        all_hold = all(same for *_, same in found)
+        for key, text, shape, same in found:
+            verdict = Verdict.EXACT if same else Verdict.CONTRADICTED
+            detail = ""
+            if self.misprinted_size is not None and (all_hold or not same):
+                verdict, detail = self.judge_size(same, shape)
+            yield self.record(
+                f"{key} size", verdict, printed=text, measured=size(shape),
+                detail=detail, at=self.subject.paper.at(*self.path, key),
+            )  # fmt: skip
+
+    def judge_size(
+        self, same: bool, shape: tuple[int | None, ...]
+    ) -> tuple[Verdict, str]:
+        """The verdict of a size that the row's erratum is recorded for."""
+        name = self.row.erratum
+        if same:
+            return Verdict.CONTRADICTED, (
+                f"erratum {name} is recorded, but the printed sizes hold"
+            )
+        if not _same_size(self.misprinted_size, shape):
+            return Verdict.CONTRADICTED, (
+                f"erratum {name} records {self.misprinted_size}, measured {size(shape)}"
+            )
+        return self.accounted()
+
+    def accounted(self) -> tuple[Verdict, str]:
+        """Explained where the row's erratum has a cost, otherwise what was tried."""
+        erratum = self.subject.paper.spec.errata[self.row.erratum]
+        if erratum.cost:
+            return Verdict.EXPLAINED, erratum.what
+        return Verdict.UNEXPLAINED, f"{erratum.what} Tried: {'; '.join(erratum.tried)}."
 
     @property
     def residual(self) -> bool:
@@ -338,7 +383,7 @@ class _PrintedRow:
         if gap is None and self.residual:
             gap = _plain_blocks(wanted, found)
         name = self.row.erratum
-        if name is None:
+        if name is None or self.misprinted_size is not None:
             return (Verdict.EXACT, "") if gap is None else (Verdict.CONTRADICTED, gap)
         if gap is None:
             return (
@@ -349,9 +394,7 @@ class _PrintedRow:
         gap = notation.difference(self.parse(str(erratum.measured)), found)
         if gap is not None:
             return Verdict.CONTRADICTED, f"erratum {name} no longer holds: {gap}"
-        if erratum.cost:
-            return Verdict.EXPLAINED, erratum.what
-        return Verdict.UNEXPLAINED, f"{erratum.what} Tried: {'; '.join(erratum.tried)}."
+        return self.accounted()
 
 
 def _plain_blocks(
@@ -365,9 +408,8 @@ def _plain_blocks(
     return f"{blocks} blocks printed, {shortcuts} of them with a shortcut measured"
 
 
-def _same_size(text: str, shape: tuple[int | None, ...]) -> Verdict:
+def _same_size(text: str, shape: tuple[int | None, ...]) -> bool:
     """A printed size agrees with a shape in all that it prints: 56x56 with 56x56x256."""
     wanted = list(notation.size(text))
     shape = (1, 1, *shape) if len(shape) == 1 else shape
-    same = list(shape[: len(wanted)]) == wanted
-    return Verdict.EXACT if same else Verdict.CONTRADICTED
+    return list(shape[: len(wanted)]) == wanted

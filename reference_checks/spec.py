@@ -52,6 +52,7 @@ MEASURED = (
     "neurons",
     "channels",
     "activation_bytes",
+    "model_bytes",
 )
 RECORDED = (
     "top1_error",
@@ -183,7 +184,7 @@ class Row(Entry):
         Meta(
             description=(
                 "Variant, column (or `all`) to the row's shortcuts that are not the identity,"
-                " in order; layer tables leave them out."
+                " in order; layer tables leave them out.  `identity` where there is none."
             )
         ),
     ] = field(default_factory=dict)

@@ -29,7 +29,7 @@ def _cache(tmp_path_factory) -> Iterator[None]:
         yield
 
 
-STEMS = ("lenet5", "mobilenet_v2", "resnet", "vgg")
+STEMS = ("lenet5", "mobilenet_v2", "resnet", "squeezenet", "vgg")
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Project:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    """A copy of the four papers that errors are planted in."""
+    """A copy of the papers that errors are planted in."""
     for folder, suffix in (("papers", ".yaml"), ("implementations", ".py")):
         (tmp_path / folder).mkdir()
         for stem in STEMS:

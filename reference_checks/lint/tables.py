@@ -135,7 +135,7 @@ def _way(
                 yield wrong(paper, at, f"{problem}, printed is {text}; {AMEND}")
         if len(leaves) == 3:
             channels = leaves[2]
-        before = leaves
+        before = () if entry.erratum else leaves
 
 
 @lru_cache(1_000)  # variants share cells, and often what enters them

@@ -16,6 +16,8 @@ One notation serves all papers.  A cell is a sequence of steps:
     squeeze-excite 8                  gate of Hu et al. 2018, 8 wide: means, two dense layers,
                                       times the map; the width may be left out
     softmax
+    identity                          nothing at all, as a cell of its own: a shortcut that
+                                      adds what entered
 
 `stride N`, `groups N` and an activation (relu, relu6, tanh, sigmoid, swish, hard-swish,
 gelu, linear) follow in any order, where they make sense.  VGG's spelling is read too:
@@ -32,7 +34,7 @@ Steps are put together:
 The grammar, where `n` is an integer, a symbol, a product (`t*k`) or a quotient, rounded
 down (`k/2`, DenseNet's compression):
 
-    cell    = item { ";" item }
+    cell    = "identity" | item { ";" item }
     item    = step | module | "[" cell "]" [ "x" n ] [ ", stride" n ]
             | "{" cell { "|" cell } "}"
     step    = n "x" n "," n { option }

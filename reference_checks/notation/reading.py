@@ -53,6 +53,8 @@ def parse(
         raise NotationError(
             "k is reserved for the channels entering; rename the symbol"
         )
+    if text.strip() == "identity":
+        return ()
     return _Parser(text, symbols, modules, [MAX_STEPS]).cell(channels)
 
 

@@ -31,6 +31,7 @@ class Plant(NamedTuple):
 LENET = IMPLEMENTATIONS.format("lenet5")
 MOBILENET = IMPLEMENTATIONS.format("mobilenet_v2")
 RESNET = IMPLEMENTATIONS.format("resnet")
+SQUEEZENET = IMPLEMENTATIONS.format("squeezenet")
 VGG = IMPLEMENTATIONS.format("vgg")
 
 LENET5 = "lenet5/lenet5/paper"
@@ -38,6 +39,7 @@ RESNET50 = "resnet/resnet50/paper"
 KERAS_RESNET50 = "resnet/resnet50/keras:ResNet50"
 MOBILENET_V2 = "mobilenet_v2/mobilenet_v2/paper"
 KERAS_MOBILENET_V2 = "mobilenet_v2/mobilenet_v2_0.35/keras:MobileNetV2,alpha=0.35"
+SQUEEZENETS = "squeezenet/squeezenet{}/paper"
 VGG16 = "vgg/vgg16/paper"
 KERAS_VGG16 = "vgg/vgg16/keras:VGG16"
 
@@ -224,6 +226,39 @@ PRINTED = [
         "an erratum of a row that changed", SPECS.format("mobilenet_v2"),
         "relu6; 1x1, 16, linear", "relu6; 1x1, 24, linear", MOBILENET_V2,
         rows("bottleneck_1"),
+    ),
+    Plant(
+        "padding of the authors' code", SQUEEZENET,
+        'conv(x, classes, 1, "conv10")',
+        'conv(layers.ZeroPadding2D(1, name="conv10_pad")(x), classes, 1, "conv10")',
+        SQUEEZENETS.format(""), {("output size", "conv10"), ("rows", "avgpool10")},
+    ),
+    Plant(
+        "an input that was a misprint", "papers/squeezenet.yaml",
+        "    name: SqueezeNet\n    table: table_1\n    input: [227, 227, 3]\n",
+        "    name: SqueezeNet\n    table: table_1\n", SQUEEZENETS.format(""),
+        {
+            ("rows", "avgpool10"), ("output size", "conv1"), ("output size", "conv10"),
+            *(("output size", f"fire{i}") for i in range(2, 10)),
+            *(("output size", f"maxpool{i}") for i in (1, 4, 8)),
+        },
+    ),
+    Plant(
+        "dropped bypass", SQUEEZENET,
+        "if bypass else y", 'if bypass and row != "fire5" else y',
+        SQUEEZENETS.format("_simple_bypass"), rows("fire5"),
+    ),
+    Plant(
+        "simple for complex bypass", SQUEEZENET, 'if bypass != "complex"', "if bypass",
+        SQUEEZENETS.format("_complex_bypass"),
+        {
+            *rows("fire2", "fire4", "fire6", "fire8"),
+            ("model_bytes", "Table 3"),
+        },
+    ),
+    Plant(
+        "another squeeze ratio", SQUEEZENET, "(0.75, ", "(1.0, ",
+        SQUEEZENETS.format("_sr_0.75"), {("model_bytes", "Section 5.2, Figure 3")},
     ),
 ]  # fmt: skip
 

@@ -53,6 +53,11 @@ def judged(
         ('quantity: channels, printed: "6", row: block', Verdict.EXACT),
         ('quantity: channels, printed: "4", row: block', Verdict.CONTRADICTED),
         ('quantity: activation_bytes, printed: "192", row: block', Verdict.EXACT),
+        ('quantity: model_bytes, printed: "1,516"', Verdict.EXACT),
+        (
+            'quantity: model_bytes, printed: "1,417", counts: [kernel]',
+            Verdict.CONTRADICTED,
+        ),
         ('quantity: projections, printed: "0"', Verdict.EXACT),
         ('quantity: depthwise_layers, printed: "0"', Verdict.EXACT),
         ('quantity: depth, printed: "100%", relative_to: tiny', Verdict.ROUNDS),
@@ -175,6 +180,31 @@ def test_a_size_is_judged_by_what_it_prints(printed, verdict, tiny):
         if (r.check, r.row) == ("output size", "block")
     ]  # fmt: skip
     assert (verdict, printed) == (record.verdict, record.printed)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "erratum", "verdict", "detail"),
+    [
+        ("output: 4x5", "measured: 4x4\n    tried: [all]", Verdict.UNEXPLAINED, "Tried: all."),
+        ("output: 4x5", "measured: 4x4x6\n    cost: {neurons: 24}", Verdict.EXPLAINED, "wrong"),
+        ("output: 4x5", "measured: 5x5\n    tried: [all]", Verdict.CONTRADICTED, "measured 4x4"),
+        ("output: 4x4", "measured: 4x4\n    tried: [all]", Verdict.CONTRADICTED, "sizes hold"),
+        ("output: 4x4, input: 9x9", "measured: 8x8\n    tried: [all]", Verdict.EXACT, ""),
+    ],
+)  # fmt: skip
+def test_a_misprinted_size_is_accounted_for_or_fails(
+    sizes, erratum, verdict, detail, tiny
+):
+    """An erratum that records a size is about the size that does not hold."""
+    tiny.plant("papers/tiny.yaml", "{output: 4x4,", f"{{{sizes}, erratum: note,")
+    with (tiny.root / "papers/tiny.yaml").open("a") as file:
+        file.write(ERRATA + erratum + "\n")
+    found = {r.check: r for r in tiny.records("tiny/tiny/paper") if r.row == "block"}
+    assert verdict == found["output size"].verdict
+    assert detail in found["output size"].detail
+    assert Verdict.EXACT == found["rows"].verdict
+    if "input size" in found:
+        assert Verdict.UNEXPLAINED == found["input size"].verdict
 
 
 def test_a_row_that_the_network_lacks_is_contradicted(tiny):

@@ -96,6 +96,13 @@ def test_sequences_blocks_and_branches() -> None:
     )
 
 
+def test_identity_is_nothing_at_all() -> None:
+    """As a cell of its own; between steps it is a misspelt one."""
+    assert () == parse(" identity ")
+    with pytest.raises(NotationError):
+        parse("identity; softmax")
+
+
 def test_symbols_stand_for_integers() -> None:
     """Filters, kernels, strides, repeats and products of them; k is what enters."""
     symbols = {"n": 2, "f": 3, "c": 8}
