@@ -13,34 +13,33 @@ from msgspec import Meta, Struct, field
 
 MAX_BYTES = 2_000_000  # of a spec
 
+
+def about(description: str, *examples: object) -> Meta:
+    """What an editor says of a key: what stands there, and how it looks."""
+    return Meta(description=description, examples=list(examples))
+
+
 Identifier = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_.]*$")]
 Slug = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]*$")]
 Text = Annotated[str, Meta(min_length=1)]
 Where = Annotated[
     str,
-    Meta(
-        min_length=1,
-        description="Table, figure, section or equation; or the URL of a later source.",
-        examples=["Table 1", "Section 4.2", "Figure 3"],
+    Meta(min_length=1),
+    about(
+        "Table, figure, section or equation; or the URL of a later source.",
+        "Table 1", "Section 4.2", "Figure 3",
     ),
-]
+]  # fmt: skip
 Printed = Annotated[
     str,
-    Meta(
-        min_length=1,
-        description="The value digit for digit, in quotes: the digits decide what rounds.",
-        examples=["3.8x10^9", "60,000", "5.3M", "25.0", "18%"],
+    Meta(min_length=1),
+    about(
+        "The value digit for digit, in quotes: the digits decide what rounds.",
+        "3.8x10^9", "60,000", "5.3M", "25.0", "18%",
     ),
-]
-Count = Annotated[int, Meta(description="An exact integer, measured.")]
-PerVariant = Annotated[
-    int | Mapping[str, int],
-    Meta(description="One integer for all variants, or one for each variant."),
-]
-Unit = Annotated[
-    Literal["thousand", "million", "billion", "percent"],
-    Meta(description="The unit that the table's heading gives to the printed digits."),
-]
+]  # fmt: skip
+PerVariant = int | Mapping[str, int]
+Unit = Literal["thousand", "million", "billion", "percent"]
 
 MEASURED = (
     "params",
@@ -66,28 +65,24 @@ RECORDED = (
     "recorded_params",
     "recorded_multiply_adds",
 )
-Quantity = Annotated[
-    Literal[MEASURED + RECORDED],
-    Meta(
-        description=(
-            "What the number counts.  Errors, accuracies, times and `recorded_…` are"
-            " printed results that are not measured here."
-        )
-    ),
-]
-Counted = Annotated[
-    Literal[
-        "kernel", "bias", "norm", "statistics", "fixed",
-        "conv", "dense", "pool", "activation", "add", "lrn",
-    ],
-    Meta(
-        description=(
-            "What is counted.  Parameters: kernel, bias, norm (gamma and beta), statistics"
-            " (moving mean and variance), fixed (set by hand, never trained).  Operations:"
-            " conv, dense, and, rarely, norm, bias, activation, pool, add, lrn."
-        )
+Quantity = Literal[MEASURED + RECORDED]
+Counted = Literal[
+    "kernel", "bias", "norm", "statistics", "fixed",
+    "conv", "dense", "pool", "activation", "add", "lrn",
+]  # fmt: skip
+Counts = Annotated[
+    list[Counted],
+    about(
+        "What is counted.  Parameters: kernel, bias, norm (gamma and beta), statistics"
+        " (moving mean and variance), fixed (set by hand, never trained).  Operations:"
+        " conv, dense, and, rarely, norm, bias, activation, pool, add, lrn.",
+        ["kernel", "bias", "norm"], ["conv", "dense"],
     ),
 ]  # fmt: skip
+RowErratum = Annotated[
+    str | None,
+    about("The entry under `errata` that accounts for the row or a size.", "stride"),
+]
 
 
 class Entry(Struct, frozen=True, forbid_unknown_fields=True):
@@ -97,67 +92,92 @@ class Entry(Struct, frozen=True, forbid_unknown_fields=True):
 class Convention(Entry):
     """What the paper counts when it prints a quantity."""
 
-    counts: list[Counted]
+    counts: Counts
     source: Where
     factor: Annotated[
         Literal[1, 2],
-        Meta(description="2 where the paper counts a multiply-add as two operations."),
+        about("2 where the paper counts a multiply-add as two operations.", 2),
     ] = 1
 
 
 class Conventions(Entry):
     """The paper's conventions; a claim may name its own."""
 
-    params: Convention | None = None
-    multiply_adds: Convention | None = None
+    params: Annotated[
+        Convention | None,
+        about(
+            "What counts as a parameter; if left out: kernel, bias and norm.",
+            {"counts": ["kernel", "bias"], "source": "Table 1"},
+        ),
+    ] = None
+    multiply_adds: Annotated[
+        Convention | None,
+        about(
+            "What counts as a multiply-add; if left out: conv and dense.",
+            {"counts": ["conv", "dense"], "source": "Table 1"},
+        ),
+    ] = None
 
 
 class Silent(Entry):
     """What the paper leaves open, what is chosen here, and from where."""
 
-    what: Text
-    chosen: Text
+    what: Annotated[Text, about("What the paper does not say.", "padding of conv1")]
+    chosen: Annotated[Text, about("What the implementation does.", "none", "1e-5")]
     source: Where
 
 
 class Claim(Entry):
     """One number that the paper prints."""
 
-    quantity: Quantity
+    quantity: Annotated[
+        Quantity,
+        about(
+            "What the number counts.  Errors, accuracies, times and `recorded_…` are"
+            " printed results that are not measured here.",
+            "params",
+            "multiply_adds",
+            "depth",
+            "top1_error",
+        ),
+    ]
     printed: Printed
     source: Where
-    unit: Unit | None = None
+    unit: Annotated[
+        Unit | None,
+        about("The unit that the table's heading gives to the digits.", "million"),
+    ] = None
     row: Annotated[
         str | None,
-        Meta(
-            description="The row whose output, or up to whose end, the number counts."
+        about(
+            "The row whose output, or up to whose end, the number counts.", "conv2_x"
         ),
     ] = None
-    counts: list[Counted] = field(default_factory=list)
+    counts: Counts = field(default_factory=list)
     relative_to: Annotated[
         str | None,
-        Meta(description="A variant: the printed value is a ratio to its quantity."),
+        about("A variant: the printed value is a ratio to its quantity.", "vgg19"),
     ] = None
     minus: Annotated[
         str | None,
-        Meta(
-            description="A variant: the printed value is the difference to its quantity."
+        about(
+            "A variant: the printed value is the difference to its quantity.", "vgg16"
         ),
     ] = None
     at: Annotated[
-        str | None,
-        Meta(
-            description="The map size that the number is printed for.",
-            examples=["56x56"],
-        ),
+        str | None, about("The map size that the number is printed for.", "56x56")
     ] = None
     erratum: Annotated[
-        str | None, Meta(description="The entry under `errata` that accounts for it.")
+        str | None,
+        about("The entry under `errata` that accounts for it.", "all-neurons"),
     ] = None
     protocol: Annotated[
-        str | None, Meta(description="How a result was measured.", examples=["10-crop"])
+        str | None, about("How a result was measured.", "10-crop, val")
     ] = None
-    note: str | None = None
+    note: Annotated[
+        str | None,
+        about("What a reader needs to understand it.", "Printed as an upper bound."),
+    ] = None
 
 
 class Row(Entry):
@@ -169,37 +189,53 @@ class Row(Entry):
 
     columns: Annotated[
         Mapping[str, str],
-        Meta(
-            description="Column name (or `all`) to its cell, in layer-table notation."
+        about(
+            "Column name (or `all`) to its cell, in layer-table notation.",
+            {"all": "7x7, 64, stride 2"},
+            {"18-layer": "[3x3, 64; 3x3, 64] x2"},
         ),
     ] = field(default_factory=dict)
-    input: Annotated[str | None, Meta(description="Printed size entering.")] = None
-    output: Annotated[str | None, Meta(description="Printed size leaving.")] = None
+    input: Annotated[
+        str | None, about("Printed size entering.", "224x224x3", "56x56")
+    ] = None
+    output: Annotated[
+        str | None, about("Printed size leaving.", "112x112x64", "56x56")
+    ] = None
     symbols: Annotated[
         Mapping[str, int],
-        Meta(description="The row's own columns of numbers, e.g. t, c, n, s."),
+        about(
+            "The row's own columns of numbers, as the paper calls them.",
+            {"t": 6, "c": 24, "n": 2, "s": 2},
+        ),
     ] = field(default_factory=dict)
     shortcut: Annotated[
         Mapping[str, str],
-        Meta(
-            description=(
-                "Variant, column (or `all`) to the row's shortcuts that are not the identity,"
-                " in order; layer tables leave them out.  `identity` where there is none."
-            )
+        about(
+            "Variant, column (or `all`) to the row's shortcuts that are not the identity,"
+            " in order; layer tables leave them out.  `identity` where there is none.",
+            {"50-layer": "1x1, 256"},
         ),
     ] = field(default_factory=dict)
     claims: Annotated[
-        list[Claim], Meta(description="Numbers printed for this row alone.")
+        list[Claim],
+        about(
+            "Numbers printed for this row alone.",
+            [{"quantity": "params", "printed": "112K", "source": "Table 1"}],
+        ),
     ] = field(default_factory=list)
-    erratum: Annotated[
-        str | None, Meta(description="The entry under `errata` that accounts for it.")
-    ] = None
+    erratum: RowErratum = None
 
 
 class Module(Entry):
     """A building block that cells name, in layer-table notation over symbols."""
 
-    notation: Text
+    notation: Annotated[
+        Text,
+        about(
+            "The block as a cell, over the table's symbols.",
+            "1x1, s, relu; {1x1, e1, relu | 3x3, e3, relu}",
+        ),
+    ]
     source: Where
 
 
@@ -207,10 +243,27 @@ class Table(Entry):
     """A layer table of the paper, row by row."""
 
     source: Where
-    rows: dict[Identifier, Row]
-    modules: Mapping[Identifier, Module] = field(default_factory=dict)
+    rows: Annotated[
+        dict[Identifier, Row],
+        about(
+            "The rows in the paper's order, by the paper's names: every layer of the"
+            " implementation starts with the name of its row.",
+            {"conv1": {"output": "112x112", "columns": {"all": "7x7, 64, stride 2"}}},
+        ),
+    ]
+    modules: Annotated[
+        Mapping[Identifier, Module],
+        about(
+            "Building blocks that the cells name.",
+            {"fire": {"notation": "1x1, s; 3x3, e", "source": "Figure 1"}},
+        ),
+    ] = field(default_factory=dict)
     totals: Annotated[
-        list[Claim], Meta(description="Printed totals that the rows' claims add up to.")
+        list[Claim],
+        about(
+            "Printed totals that the rows' claims add up to.",
+            [{"quantity": "params", "printed": "1,248,424", "source": "Table 1"}],
+        ),
     ] = field(default_factory=list)
 
 
@@ -219,38 +272,57 @@ class Official(Entry):
 
     model: Annotated[
         str,
-        Meta(
-            pattern=r"^(keras|keras_cv|keras_hub|tf_keras|tfhub):.+$",
-            examples=["keras:ResNet50", "keras:MobileNetV2,alpha=1.4"],
-        ),
+        Meta(pattern=r"^(keras|keras_cv|keras_hub|tf_keras|tfhub):.+$"),
+        about("Its name.", "keras:ResNet50", "keras:MobileNetV2,alpha=1.4"),
     ]
-    deviations: list[Slug] = field(default_factory=list)
+    deviations: Annotated[
+        list[Slug],
+        about(
+            "The entries under `deviations` that it has, all of them.",
+            ["conv-bias", "norm-epsilon"],
+        ),
+    ] = field(default_factory=list)
 
 
 class Variant(Entry):
     """One network of the paper."""
 
-    name: Annotated[Text, Meta(description="As the paper calls it.")]
+    name: Annotated[Text, about("As the paper calls it.", "ResNet-50")]
     network: Annotated[
         Identifier | None,
-        Meta(description="The implementation's variant, where it has another name."),
+        about("The implementation's variant, where it has another name.", "resnet50"),
     ] = None
-    table: str | None = None
-    column: Annotated[str | None, Meta(description="Its column of the table.")] = None
+    table: Annotated[
+        str | None, about("The entry under `tables` that it is printed in.", "table_1")
+    ] = None
+    column: Annotated[str | None, about("Its column of the table.", "50-layer")] = None
     printed: Annotated[
         bool,
-        Meta(
-            description="False where the table lends its row names but prints another size."
+        about(
+            "False where the table lends its row names but prints another size.", False
         ),
     ] = True
     input: Annotated[
         list[int],
-        Meta(description="Height, width, channels.", min_length=3, max_length=3),
+        Meta(min_length=3, max_length=3),
+        about("Height, width, channels.", [224, 224, 3]),
     ] = field(default_factory=lambda: [224, 224, 3])
-    classes: int = 1000
-    symbols: Mapping[str, int] = field(default_factory=dict)
-    claims: list[Claim] = field(default_factory=list)
-    official: list[Official] = field(default_factory=list)
+    classes: Annotated[int, about("Of the classifier.", 1000, 10)] = 1000
+    symbols: Annotated[
+        Mapping[str, int],
+        about("What the table's symbols stand for in this variant.", {"n": 18}),
+    ] = field(default_factory=dict)
+    claims: Annotated[
+        list[Claim],
+        about(
+            "Numbers printed for the network as a whole.",
+            [{"quantity": "depth", "printed": "50", "source": "Table 1"}],
+        ),
+    ] = field(default_factory=list)
+    official: Annotated[
+        list[Official],
+        about("Models that libraries ship.", [{"model": "keras:ResNet50"}]),
+    ] = field(default_factory=list)
 
 
 class Deviation(Entry):
@@ -260,84 +332,186 @@ class Deviation(Entry):
     differs) or no rewrite can and the implementation has a knob for it.
     """
 
-    what: Text
+    what: Annotated[
+        Text,
+        about("The difference, in one sentence.", "Convolutions keep a bias."),
+    ]
     source: Where
-    absorbed_by: Annotated[str | None, Meta(description="The rewrite's name.")] = None
-    attribute: Annotated[
-        str | None, Meta(description="What differs.", examples=["bias", "epsilon"])
+    absorbed_by: Annotated[
+        str | None, about("The rewrite's name.", "bias into norm", "norm constants")
     ] = None
+    attribute: Annotated[str | None, about("What differs.", "bias", "epsilon")] = None
     ours: Annotated[
-        str | None, Meta(description="The attribute's value in the faithful network.")
+        str | None,
+        about("The attribute's value in the faithful network.", "1e-5"),
     ] = None
     official: Annotated[
-        str | None, Meta(description="The attribute's value in the official model.")
+        str | None,
+        about("The attribute's value in the official model.", "1.001e-5"),
     ] = None
-    layers: PerVariant | None = None
+    layers: Annotated[
+        PerVariant | None,
+        about("In how many layers, of all variants or of each.", 53, {"resnet50": 53}),
+    ] = None
     knob: Annotated[
-        str | None, Meta(description="Keyword of the implementation's `build`.")
+        str | None, about("Keyword of the implementation's `build`.", "pool_pad")
     ] = None
     value: Annotated[
         str | int | float | bool | list | None,
-        Meta(description="The knob's value for the official model."),
+        about("The knob's value for the official model.", [[1, 1], [1, 1]], True),
     ] = None
-    params: PerVariant = 0
-    multiply_adds: PerVariant = 0
+    params: Annotated[
+        PerVariant,
+        about(
+            "Parameters more than the faithful network's, of all variants or of each.",
+            26560,
+            {"resnet50": 26560},
+        ),
+    ] = 0
+    multiply_adds: Annotated[
+        PerVariant,
+        about(
+            "Multiply-adds more than the faithful network's, of all variants or of each.",
+            -375717888,
+        ),
+    ] = 0
 
 
 class Erratum(Entry):
     """Where the paper contradicts itself, its code, or what can be measured.
 
-    `measured` is the exact value (an integer, or the row's notation) that every run finds
-    again.  With `counts`, a convention under which the printed digits come out, or `cost`,
-    what exactly is too much or too little in the printed row, the difference is accounted
-    for and the verdict is *explained*; with `tried` alone it stays *unexplained*.
+    `measured` is the exact value (an integer, a size, or the row's notation) that every
+    run finds again.  With `counts`, a convention under which the printed digits come out,
+    or `cost`, what exactly is too much or too little in the printed row, the difference is
+    accounted for and the verdict is *explained*; with `tried` alone it stays *unexplained*.
     """
 
-    what: Text
+    what: Annotated[
+        Text,
+        about(
+            "What is printed, and what holds.",
+            "Table 1 prints 13x12x512; the map is square.",
+        ),
+    ]
     source: Where
     measured: Annotated[
         int | float | str | Mapping[str, int] | None,
-        Meta(description="The exact measured value, or row in notation."),
+        about(
+            "The exact measured value, size, or row in notation; or one value for each"
+            " variant.",
+            659272,
+            "13x13x512",
+            "3x3 depthwise, relu",
+            {"resnet50": 25636712},
+        ),
     ] = None
-    counts: list[Counted] = field(default_factory=list)
+    counts: Counts = field(default_factory=list)
     cost: Annotated[
         Mapping[str, int],
-        Meta(description="Exact cost, e.g. {params: 1152, multiply_adds: 12845056}."),
+        about(
+            "What the printed value has more than the measured one, exactly.",
+            {"params": 1152, "multiply_adds": 12845056},
+        ),
     ] = field(default_factory=dict)
-    tried: list[Text] = field(default_factory=list)
+    tried: Annotated[
+        list[Text],
+        about(
+            "What was computed to account for it, in vain, with what came out.",
+            ["with the biases: 60.97M", "at 227x227: 61.1M"],
+        ),
+    ] = field(default_factory=list)
 
 
 class Spec(Entry):
     """One paper, transcribed."""
 
-    title: Text
-    authors: list[Text]
-    year: int
-    venue: Text
-    idea: Annotated[Text, Meta(description="What was new, in one sentence.")]
-    limits: Annotated[
-        Text, Meta(description="What it does not solve, in one sentence.")
+    title: Annotated[
+        Text,
+        about(
+            "As the paper prints it.", "Deep Residual Learning for Image Recognition"
+        ),
     ]
-    tables: Mapping[Identifier, Table]
-    variants: dict[Identifier, Variant]
-    arxiv: (
-        Annotated[
-            str, Meta(pattern=r"^\d{4}\.\d{4,5}(v\d+)?$", examples=["1512.03385"])
-        ]
-        | None
-    ) = None
-    url: str | None = None
-    conventions: Conventions = field(default_factory=Conventions)
-    silent: list[Silent] = field(default_factory=list)
+    authors: Annotated[
+        list[Text],
+        about("In the paper's order.", ["Kaiming He", "Xiangyu Zhang"]),
+    ]
+    year: Annotated[int, about("Of its first version.", 2015)]
+    venue: Annotated[Text, about("Where it appeared.", "CVPR 2016", "arXiv")]
+    idea: Annotated[
+        Text,
+        about(
+            "What was new, in one sentence.",
+            "Blocks learn a correction to the identity, so that depth stops hurting.",
+        ),
+    ]
+    limits: Annotated[
+        Text,
+        about(
+            "What it does not solve, in one sentence.",
+            "The dense layers hold nine tenths of the parameters.",
+        ),
+    ]
+    tables: Annotated[
+        Mapping[Identifier, Table],
+        about(
+            "The layer tables, by names of their own.",
+            {"table_1": {"source": "Table 1", "rows": {}}},
+        ),
+    ]
+    variants: Annotated[
+        dict[Identifier, Variant],
+        about(
+            "The networks, by the names that commands and `build` know them by.",
+            {"resnet50": {"name": "ResNet-50", "table": "table_1"}},
+        ),
+    ]
+    arxiv: Annotated[
+        Annotated[str, Meta(pattern=r"^\d{4}\.\d{4,5}(v\d+)?$")] | None,
+        about("Its number, with the version that is transcribed.", "1512.03385v1"),
+    ] = None
+    url: Annotated[
+        str | None,
+        about("Where to read it, if not on arXiv.", "https://example.org/paper.pdf"),
+    ] = None
+    conventions: Annotated[
+        Conventions,
+        about(
+            "What the paper counts.",
+            {"params": {"counts": ["kernel", "bias"], "source": "Table 1"}},
+        ),
+    ] = field(default_factory=Conventions)
+    silent: Annotated[
+        list[Silent],
+        about(
+            "What the paper leaves open, what is chosen, and from where.",
+            [{"what": "epsilon", "chosen": "1e-5", "source": "authors' code"}],
+        ),
+    ] = field(default_factory=list)
     no_official: Annotated[
         str | None,
-        Meta(description="Why there is no official model, where there is none."),
+        about(
+            "Why there is no official model, where there is none.",
+            "Keras, KerasCV, KerasHub and TF Hub ship none.",
+        ),
     ] = None
     others: Annotated[
         Mapping[str, list[Claim]],
-        Meta(
-            description="Variants of other papers to what this paper prints about them."
+        about(
+            "Variants of other papers to what this paper prints about them.",
+            {"vgg16": [{"quantity": "params", "printed": "138M", "source": "Table 8"}]},
         ),
     ] = field(default_factory=dict)
-    deviations: Mapping[Slug, Deviation] = field(default_factory=dict)
-    errata: Mapping[Slug, Erratum] = field(default_factory=dict)
+    deviations: Annotated[
+        Mapping[Slug, Deviation],
+        about(
+            "What official models do differently, by names of their own.",
+            {"conv-bias": {"what": "Convolutions keep a bias.", "source": "its code"}},
+        ),
+    ] = field(default_factory=dict)
+    errata: Annotated[
+        Mapping[Slug, Erratum],
+        about(
+            "Where the paper contradicts itself or what is measured, by names of their own.",
+            {"all-neurons": {"what": "650,000 are 659,272.", "source": "Abstract"}},
+        ),
+    ] = field(default_factory=dict)

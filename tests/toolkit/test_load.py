@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-import jsonschema_rs
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reference_checks.load import discover, load
 from reference_checks.problems import Problem, SpecError, shown
-from reference_checks.schema import schema, schema_text
 
 ROOT = Path(__file__).parents[2]
 ANY = settings(
@@ -276,22 +273,6 @@ def test_any_damage_loads_or_is_refused(tmp_path, place, cut, new) -> None:
         assert error.problems  # noqa: PT017
     else:
         assert spec.title
-
-
-def test_the_schema_is_a_schema_and_forbids_what_it_does_not_know() -> None:
-    """Editors find typing errors with it, too."""
-    jsonschema_rs.meta.validate(schema())
-    objects = [d for d in schema()["$defs"].values() if "properties" in d]
-    assert objects
-    assert [False] * len(objects) == [d["additionalProperties"] for d in objects]
-    assert '"null"' not in schema_text()
-
-
-def test_the_schema_file_is_up_to_date() -> None:
-    """papers/schema.json is generated; `paperspec lint` uses the definition."""
-    text = (ROOT / "papers" / "schema.json").read_text(encoding="utf-8")
-    assert json.loads(text) == schema()
-    assert schema_text() == text
 
 
 def test_specs_are_discovered_by_their_stems(tmp_path) -> None:
