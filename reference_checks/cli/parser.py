@@ -74,7 +74,24 @@ def parser() -> argparse.ArgumentParser:
         "lint papers/resnet.yaml",
     )  # fmt: skip
     command.add_argument("specs", nargs="*", type=Path, metavar="SPEC")
-    command.add_argument("--json", action="store_true", help="print JSON")
+    once_or_again = command.add_mutually_exclusive_group()
+    once_or_again.add_argument("--json", action="store_true", help="print JSON")
+    once_or_again.add_argument(
+        "--watch",
+        action="store_true",
+        help="again after every change, until interrupted",
+    )
+
+    command = add(
+        "new", specs.new, "start a paper: a spec and an implementation to fill in",
+        "new squeezenet --arxiv 1602.07360",
+    )  # fmt: skip
+    command.add_argument(
+        "name", metavar="NAME", help="of both files, and of the variant"
+    )
+    command.add_argument("--title", help="as the paper prints it")
+    command.add_argument("--arxiv", metavar="NUMBER", help="as 1602.07360")
+    command.add_argument("--year", type=int, help="default: that of the arXiv number")
 
     command = add(
         "claims", specs.claims, "every printed number as data", "claims resnet50 --json"

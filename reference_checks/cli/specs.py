@@ -1,4 +1,4 @@
-"""Commands that only read specs: list, lint, claims, schema."""
+"""Commands that need specs alone: list, lint, new, claims, schema."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from reference_checks.cli.common import (
 )
 from reference_checks.errors import InputError
 from reference_checks.load import discover
+from reference_checks.problems import Problem, SpecError, shown
 
 
 def list_(arguments: argparse.Namespace) -> int:
@@ -77,12 +78,9 @@ def _last_verdicts(path: Path) -> dict[tuple[str, str], str]:
 
 
 def lint(arguments: argparse.Namespace) -> int:
-    from reference_checks.lint import lint as find
-
-    paths = arguments.specs or list(discover(folder(arguments)).values())
-    if not paths:
-        raise InputError(f"{folder(arguments)}: no specs (*.yaml)")
-    problems = find(paths)
+    if arguments.watch:
+        return _watch(arguments)
+    problems, count = _problems(arguments)
     if arguments.json:
         print_json(
             [
@@ -95,16 +93,71 @@ def lint(arguments: argparse.Namespace) -> int:
                 for p in problems
             ]
         )
-    else:
-        for problem in problems:
-            print(problem)
-        if not problems:
-            count = len(paths)
-            print(
-                f"{count} {'spec' if count == 1 else 'specs'}, no problems",
-                file=sys.stderr,
-            )
+        return 2 if problems else 0
+    return _print_problems(problems, count)
+
+
+def _problems(arguments: argparse.Namespace) -> tuple[list[Problem], int]:
+    """What is wrong in the specs that the command names, and how many specs they are."""
+    from reference_checks.lint import lint as find
+
+    paths = arguments.specs or list(discover(folder(arguments)).values())
+    if not paths:
+        raise InputError(f"{folder(arguments)}: no specs (*.yaml)")
+    return find(paths), len(paths)
+
+
+def _print_problems(problems: list[Problem], count: int) -> int:
+    for problem in problems:
+        print(problem, flush=True)
+    if not problems:
+        specs = "spec" if count == 1 else "specs"
+        print(f"{count} {specs}, no problems", file=sys.stderr)
     return 2 if problems else 0
+
+
+def _watch(arguments: argparse.Namespace) -> int:
+    """Lint now and after every change, until interrupted; the last exit code."""
+    try:
+        from watchfiles import watch
+    except ImportError:
+        raise InputError(
+            "--watch needs watchfiles: python -m pip install 'paperspec[contribute]'"
+        ) from None
+    folders = {path.parent for path in arguments.specs} or {folder(arguments)}
+    # The folder, not the file: many editors replace a file when they save it.
+    changes = watch(
+        *folders, watch_filter=lambda _, path: path.endswith(".yaml"), recursive=False
+    )
+    code = 0
+    try:
+        while True:
+            try:
+                code = _print_problems(*_problems(arguments))
+            except SpecError as error:  # a file whose name is no stem
+                code = _print_problems(list(error.problems), 0)
+            print("watching for changes; Ctrl-C ends", file=sys.stderr, flush=True)
+            next(changes)
+            print(file=sys.stderr)
+    except KeyboardInterrupt:
+        return code
+
+
+def new(arguments: argparse.Namespace) -> int:
+    from reference_checks.scaffold import scaffold
+
+    if arguments.papers is None and not Path("papers").is_dir():
+        raise InputError("no folder papers here: go to the repository, or make one")
+    spec, implementation = scaffold(
+        folder(arguments), arguments.name, arguments.title, arguments.arxiv, arguments.year
+    )  # fmt: skip
+    print(f"{shown(spec)}\n{shown(implementation)}")
+    print(
+        f"next: paperspec lint --watch {shown(spec)}, which says what is still to do;\n"
+        f"then paperspec check {arguments.name} --static",
+        file=sys.stderr,
+    )
+    return 0
 
 
 def claims(arguments: argparse.Namespace) -> int:

@@ -288,6 +288,17 @@ def _variants_beside(papers: Sequence[Paper]) -> set[str]:
     return found
 
 
+def todos(paper: Paper) -> Iterator[Problem]:
+    """Nothing is left of what `paperspec new` writes to be replaced."""
+    for where in paper.marks:
+        value: object = paper.spec
+        for key in where:
+            inside = isinstance(value, (Mapping, list))
+            value = value[key] if inside else getattr(value, key)
+        if isinstance(value, str) and value.startswith("TODO"):
+            yield wrong(paper, where, value)
+
+
 CHECKS = (
-    numbers, references, columns, unused, officials, deviations, totals, sizes, cells,
+    todos, numbers, references, columns, unused, officials, deviations, totals, sizes, cells,
 )  # fmt: skip
