@@ -161,6 +161,7 @@ def test_lint_watches(tiny):
         problem = process.stdout.readline()
         found.set()
         writer.join()
+        assert next(line for line in lines if line.startswith("watching"))
         process.send_signal(signal.SIGINT)
         process.communicate()
         guard.cancel()
