@@ -171,8 +171,9 @@ def check_name(papers: Path, stem: str) -> None:
             f"{stem!r} is no name for a paper: small letters, digits and _, a letter first,"
             f" at most {LONGEST}, as in mobilenet_v2"
         )
-    if keyword.iskeyword(stem):
-        raise InputError(f"{stem!r} is a word of Python; choose another name")
+    if keyword.iskeyword(stem) or stem == "index":
+        owner = "the reports' first page" if stem == "index" else "a word of Python"
+        raise InputError(f"{stem!r} is {owner}; choose another name")
     for path in sorted(papers.glob("*.yaml")):
         try:
             variants = load(path).spec.variants

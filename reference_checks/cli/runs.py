@@ -100,16 +100,21 @@ def check(arguments: argparse.Namespace) -> int:
         from reference_checks.report.terminal import render
 
         render(results, console())
-    if arguments.report is not None:
-        from reference_checks.report import write_all
-
-        write_all(results, arguments.report)
-        print(f"reports: {arguments.report / 'index.html'}", file=sys.stderr)
+    _write_reports(arguments, results)
     if errors:
         return 2
     from reference_checks.results import failed
 
     return 1 if failed(results.records) else 0
+
+
+def _write_reports(arguments: argparse.Namespace, results: Any) -> None:
+    """Reports beside the output, if the command names a folder for them."""
+    if arguments.report is not None:
+        from reference_checks.report import write_all
+
+        write_all(results, arguments.report)
+        print(f"reports: {arguments.report / 'index.html'}", file=sys.stderr)
 
 
 def _check_own(
@@ -146,6 +151,7 @@ def _check_own(
     else:
         verdicts(results, console())
         render(found, f"paper:{variant}", arguments.model, console())
+    _write_reports(arguments, results)
     return 1 if failed(results.records) else 0
 
 

@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
+import configparser
+import doctest
 import inspect
-import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
+import documents
 import pytest
+import yaml
+from documents import ROOT, Block, blocks, follow, run, workspace
 
+from reference_checks.cli.parser import parser
 from reference_checks.rewrites import RULES
 
-ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"```console\n\$ paperspec (.*?)\n(.*?)```", README, re.DOTALL)
+PAGES = [ROOT / "README.md", ROOT / ".github/CONTRIBUTING.md", *ROOT.glob("docs/*.md")]
+by_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+CONSOLES = [page for page in PAGES if any(b.kind == "console" for b in blocks(page))]
+OF_THE_WALK_THROUGH = "squeezenet"
+
+# What installs from the network is not run here, and where else it is.
+ELSEWHERE = {
+    "python -m pip install tox && python -m tox": ".ci/run",
+    "python -m pip install tox && python -m tox -e report": ".github/workflows",
+    'python -m pip install -e ".[contribute,test]"': "pyproject.toml",
+    "python -m pip install -e .": "tox.ini",
+    "python -m pip install paperspec": "pyproject.toml",
+    "pre-commit install": ".pre-commit-config.yaml",
+    "python -m tox": ".ci/run",
+    "python -m tox -e lint": "tox.ini",
+    "python -m tox -e papers -- -k resnet50": "tox.ini",
+    "tox -e lint": "tox.ini",
+}
 
 
 def rewrites_page() -> str:
@@ -47,24 +65,160 @@ def test_the_table_of_rewrites_is_up_to_date():
     assert rewrites_page() == (ROOT / "docs" / "rewrites.md").read_text()
 
 
-@pytest.mark.parametrize(("command", "shown"), BLOCKS, ids=[b[0] for b in BLOCKS])
-def test_a_command_of_the_readme_prints_what_is_shown(command, shown):
-    """Every line that the README shows is printed, in this order."""
-    # In a process of its own, where Keras numbers layers from the first.
-    run = subprocess.run(
-        [sys.executable, "-m", "reference_checks.cli", *shlex.split(command)],
-        cwd=ROOT,
-        env=os.environ | {"COLUMNS": "100"},
-        capture_output=True,
-        text=True,
+@pytest.mark.parametrize("page", CONSOLES, ids=lambda page: page.stem)
+def test_a_page_can_be_followed_to_the_letter(page, tmp_path):
+    """Its commands print what it shows, in this order, and its edits can be made."""
+    walk = page.stem == "CONTRIBUTING"
+    folder = workspace(tmp_path, OF_THE_WALK_THROUGH if walk else None)
+    assert [] == list(follow(blocks(page), folder))
+    if walk:
+        for file in ("papers/squeezenet.yaml", "implementations/squeezenet.py"):
+            made = (folder / file).read_text()
+            assert made == (ROOT / file).read_text() or file.endswith(".py")
+            assert "TODO" not in made
+
+
+WALK = """\
+```console
+$ paperspec new squeezenet --arxiv 1602.07360
+papers/squeezenet.yaml
+{}
+```
+```yaml
+# papers/squeezenet.yaml
+tables:
+{}
+```
+"""
+
+
+@pytest.mark.parametrize(
+    ("printed", "excerpt", "wrong"),
+    [
+        ("implementations/squeezenet.py", "  table_1:", None),
+        ("implementations/squeeze.py", "  table_1:", "'implementations/squeeze.py'"),
+        ("implementations/squeezenet.py", "  table_9:", "has no line '  table_9:'"),
+    ],
+)
+def test_a_page_that_is_not_true_is_seen(printed, excerpt, wrong, tmp_path):
+    """The planted errors of the test above: an output and an excerpt."""
+    (tmp_path / "page.md").write_text(WALK.format(printed, excerpt))
+    folder = tmp_path / "work"
+    folder.mkdir()
+    found = list(
+        follow(blocks(tmp_path / "page.md"), workspace(folder, OF_THE_WALK_THROUGH))
     )
-    printed = [line.rstrip() for line in run.stdout.splitlines()]
-    for line in shown.splitlines():
-        if line.strip() not in ("", "…"):
-            assert line.rstrip() in printed
-            printed = printed[printed.index(line.rstrip()) + 1 :]
+    assert (1 if wrong else 0) == len(found)
+    assert wrong is None or wrong in found[0]
 
 
-def test_the_readme_shows_commands():
-    """The test above has something to test."""
-    assert len(BLOCKS) >= 3
+def test_an_edit_that_cannot_be_made_is_seen():
+    """The planted error of the walk-through's edits."""
+    edit = Block("diff", "--- papers/squeezenet.yaml\n-year: 2015\n+year: 2017\n", 1)
+    with pytest.raises(AssertionError, match="not there"):
+        documents.first_stage([edit], "papers/squeezenet.yaml")
+
+
+@by_page
+def test_the_examples_of_a_page_are_what_python_says(page, monkeypatch):
+    """From the repository, as a reader would run them."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.syspath_prepend(ROOT)
+    examples = doctest.DocTestParser().get_doctest(
+        page.read_text(), {}, page.name, str(page), 0
+    )
+    output: list[str] = []
+    doctest.DocTestRunner().run(examples, out=output.append)
+    assert [] == output
+
+
+def recipes() -> list[tuple[str, str]]:
+    """The commands of the pages' recipes, with the kind of recipe."""
+    found = []
+    for page in PAGES:
+        for block in blocks(page):
+            if block.kind == "yaml" and block.file is None:
+                assert yaml.safe_load(block.text)
+            elif block.kind == "ini":
+                configparser.ConfigParser().read_string(block.text)
+            else:
+                continue
+            for line in block.text.splitlines():
+                command = re.sub(r"^[\s-]*(run: |commands = )?", "", line)
+                if command.startswith("paperspec "):
+                    found.append((f"{page.stem}:{block.line}", command))
+    return found
+
+
+@pytest.mark.parametrize(("place", "command"), recipes())
+def test_a_recipe_runs(place, command, tmp_path):
+    """Its example model is not the paper's: exit code 1, and the reports are there."""
+    folder = workspace(tmp_path)
+    code, printed = run(command, folder)
+    assert 1 == code, printed
+    for name in ("summary.md", "junit.xml", "index.html"):
+        assert (folder / "reports" / name).is_file()
+
+
+def inline(page: Path) -> list[str]:
+    """Commands between back quotes or in a block that is not run, on one page."""
+    text = page.read_text()
+    found = [c for b in blocks(page) if not b.kind for c in b.text.splitlines()]
+    found += re.findall(r"`([^`\n]+)`", documents.FENCE.sub("", text))
+    return [
+        c for c in found if re.match(r"(python|paperspec|pytest|tox|pre-commit) ", c)
+    ]
+
+
+def usable(command: str) -> bool:
+    """Whether a command with placeholders is one that paperspec has."""
+    words = shlex.split(re.sub(r"[\[\]…]", "", command))[1:]
+    try:
+        parser().parse_args(words)
+    except SystemExit:
+        return False
+    return True
+
+
+@by_page
+def test_every_command_that_is_named_is_one(page, capsys):
+    """paperspec's own are read by its parser, others are known to be run elsewhere."""
+    for command in inline(page):
+        if command.startswith("paperspec "):
+            assert usable(command), command
+        elif command.startswith("python -m pydoc "):
+            assert run(command, ROOT)[0] == 0
+        elif command.startswith("pytest "):
+            assert run(f"{command} --collect-only -q", ROOT)[0] == 0
+        else:
+            where = ROOT / ELSEWHERE[command]
+            assert where.exists()
+
+
+def test_a_command_that_is_none_is_seen(capsys):
+    """The planted errors of the test above."""
+    assert usable("paperspec lint [SPEC…]")
+    assert not usable("paperspec lnit [SPEC…]")
+    assert not usable("paperspec check --statik")
+
+
+def test_the_pages_show_commands():
+    """The tests above have something to test."""
+    assert len(CONSOLES) >= 5
+    assert len(recipes()) == 3
+    assert sum(len(inline(page)) for page in PAGES) > 20
+
+
+@by_page
+def test_links_within_the_repository_lead_somewhere(page):
+    """Files, and headings in them."""
+    for target in re.findall(r"\]\((?!https?:)([^)]+)\)", page.read_text()):
+        file, _, heading = target.partition("#")
+        path = page.parent / file if file else page
+        assert path.exists(), target
+        if heading:
+            titles = re.findall(r"^#+ (.*)$", path.read_text(), re.MULTILINE)
+            slugs = [
+                re.sub(r"[^\w -]", "", t).lower().replace(" ", "-") for t in titles
+            ]
+            assert heading in slugs, target

@@ -96,6 +96,7 @@ def test_a_name_that_no_file_should_have_is_refused(name, empty, capsys):
     ("argv", "message"),
     [
         (("class", *NUMBER), "'class' is a word of Python"),
+        (("index", *NUMBER), "'index' is the reports' first page"),
         (("net",), "say --year, or --arxiv"),
         (("net", "--arxiv", "16.1"), "write the arXiv number as"),
         (("net", "--year", "16"), "16: no year of a paper"),
