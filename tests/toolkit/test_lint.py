@@ -321,6 +321,18 @@ def test_an_erratum_accounts_for_a_contradiction(tmp_path) -> None:
     assert [] == problems(tmp_path, text)
 
 
+def test_a_misprinted_size_is_one_rows_alone(tmp_path) -> None:
+    """The row after it is not held against a size that an erratum says is wrong."""
+    wrong = SPEC.replace("output: 112x112\n", "output: 112x110\n").replace(
+        "        input: 112x112x64\n", ""
+    )
+    assert all("width 110 leaves" in said for said in problems(tmp_path, wrong))
+    assert problems(tmp_path, wrong)
+    misprint = "output: 112x110\n"
+    text = wrong.replace(misprint, misprint + "        erratum: head\n")
+    assert [] == problems(tmp_path, text)
+
+
 def test_exact_rows_add_up_exactly(tmp_path) -> None:
     """One parameter too many is found, and with a rounded row it need not be."""
     text = SPEC.replace('"9.4K"', '"9,408"').replace('"2K"', '"2,000"')
