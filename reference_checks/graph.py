@@ -152,13 +152,17 @@ class Op:
 
 @dataclass(frozen=True)
 class Graph:
-    """Ops in topological order, the indices of the outputs, and the model's variables."""
+    """Ops in topological order, the indices of the outputs, and the model's variables.
+
+    `rewritten` names the rewrites that have changed it.
+    """
 
     ops: tuple[Op, ...]
     outputs: tuple[int, ...]
     variables: tuple[Variable, ...] = ()
     name: str = ""
     tensors: tuple[Any, ...] = field(default=(), compare=False, repr=False)
+    rewritten: tuple[str, ...] = field(default=(), compare=False)
 
     @cached_property
     def consumers(self) -> tuple[tuple[int, ...], ...]:

@@ -46,6 +46,18 @@ class Paper:
         """The SHA-256 of the text."""
         return sha256(self.text.encode()).hexdigest()
 
+    @property
+    def implementation(self) -> Path:
+        """`implementations/<stem>.py` beside the folder of the spec."""
+        root = self.path.resolve().parent.parent
+        return root / "implementations" / f"{self.stem}.py"
+
+    @property
+    def source(self) -> str:
+        """The text of the implementation; empty, where there is none."""
+        file = self.implementation
+        return file.read_text(errors="replace") if file.is_file() else ""
+
     def mark(self, *where: str | int) -> tuple[int, int]:
         """Line and column of a value, or of the nearest thing around it."""
         while where not in self.marks:

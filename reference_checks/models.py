@@ -247,7 +247,7 @@ def implementation(paper: Paper) -> ModuleType:
     Raises:
         ModelError: it is not there or does not import.
     """
-    path = paper.path.resolve().parent.parent / "implementations" / f"{paper.stem}.py"
+    path = paper.implementation
     if not path.is_file():
         raise ModelError(
             f"{paper.path}: there is no implementation {path.name} in {path.parent}"

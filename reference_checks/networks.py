@@ -9,6 +9,7 @@ from reference_checks.from_keras import from_keras, unallocated
 from reference_checks.graph import Graph
 from reference_checks.load import Paper
 from reference_checks.models import build_paper
+from reference_checks.provenance import Calls, watched
 
 
 @dataclass
@@ -16,7 +17,7 @@ class Networks:
     """The faithful networks of all papers, read once each."""
 
     papers: Mapping[str, Paper]
-    known: dict[tuple, Graph] = field(default_factory=dict)
+    known: dict[tuple, tuple[Graph, Calls]] = field(default_factory=dict)
 
     def home(self, variant: str) -> Paper | None:
         """The paper that a variant is of."""
@@ -26,8 +27,20 @@ class Networks:
 
     def graph(self, paper: Paper, variant: str, **knobs: object) -> Graph:
         """The op graph of a variant, with nothing allocated."""
+        return self._read(paper, variant, knobs)[0]
+
+    def calls(self, paper: Paper, variant: str) -> Calls:
+        """The lines of the implementation that call each layer, by the layer's name."""
+        return self._read(paper, variant, {})[1]
+
+    def _read(
+        self, paper: Paper, variant: str, knobs: Mapping[str, object]
+    ) -> tuple[Graph, Calls]:
         key = (paper.stem, variant, repr(sorted(knobs.items())))
         if key not in self.known:
+            file = str(paper.implementation)
+            with unallocated(), watched(file) as calls:
+                model = build_paper(paper, variant, knobs)
             with unallocated():
-                self.known[key] = from_keras(build_paper(paper, variant, knobs))
+                self.known[key] = from_keras(model), calls
         return self.known[key]

@@ -23,7 +23,7 @@ from reference_checks.measure import all_params, multiply_adds
 from reference_checks.networks import Networks
 from reference_checks.own import outputs
 from reference_checks.record import Record, Verdict
-from reference_checks.rewrites import canonical
+from reference_checks.rewrites import RULES, canonical
 from reference_checks.spec import Deviation, Official, Variant
 from reference_checks.transfer import transfer
 
@@ -185,7 +185,11 @@ class _Pair:
         """Both are one graph after rewriting: a proof for every input and weight."""
         if found.same:
             detail = f"{len(found.alignment.pairs)} operations aligned one to one"
-            return self.record("structure", Verdict.PROVEN, detail=detail)
+            used = {*found.a.rewritten, *found.b.rewritten}
+            names = tuple(name for name in RULES if name in used)
+            return self.record(
+                "structure", Verdict.PROVEN, detail=detail, rewrites=names
+            )
         changes = "; ".join(str(change) for change in found.changes[:3])
         more = len(found.changes) - 3
         detail = changes + (f"; and {more} more" if more > 0 else "")

@@ -49,7 +49,7 @@ class Record:
     `subject` is `paper` for the faithful implementation, or the name of the model that
     was held against it (`keras:ResNet50`).  `printed` is digit for digit; `measured` is
     an exact integer, a float or a row in notation.  `at` is where in the spec the claim
-    stands, as `papers/resnet.yaml:41:9`.
+    stands, as `papers/resnet.yaml:41:9`; `rewrites` are those that a proof has used.
     """
 
     paper: str
@@ -64,6 +64,7 @@ class Record:
     detail: str = ""
     at: str | None = None
     seconds: float = 0.0
+    rewrites: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:

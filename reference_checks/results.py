@@ -18,14 +18,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
 from reference_checks.errors import InputError
+from reference_checks.measured import Network
 from reference_checks.record import Record, Verdict
-from reference_checks.spec import Deviation, Erratum, Silent, Spec
+from reference_checks.spec import Deviation, Erratum, Silent
 
+if TYPE_CHECKING:
+    from reference_checks.load import Paper
+
+# What was added since has defaults, so that files of the first version still read.
 SCHEMA = 1
 MAX_BYTES = 256 * 1024**2
 MAX_DEPTH = 16
@@ -66,7 +71,8 @@ class ResultsError(InputError):
 class Identity:
     """What a report says about a paper besides its records.
 
-    `variants` maps an id to the paper's own name for it; `digest` is that of the spec.
+    `variants` maps an id to the paper's own name for it; `digest` is that of the spec;
+    `source` is the text of the implementation.
     """
 
     title: str
@@ -82,10 +88,12 @@ class Identity:
     silent: list[Silent] = field(default_factory=list)
     deviations: Mapping[str, Deviation] = field(default_factory=dict)
     errata: Mapping[str, Erratum] = field(default_factory=dict)
+    source: str = ""
 
 
-def identity(spec: Spec, digest: str) -> Identity:
-    """The part of a spec that reports show; `digest` is that of its text."""
+def identity(paper: Paper) -> Identity:
+    """The part of a spec that reports show, and its implementation."""
+    spec = paper.spec
     arxiv = f"https://arxiv.org/abs/{spec.arxiv}" if spec.arxiv else None
     return Identity(
         title=spec.title,
@@ -94,13 +102,14 @@ def identity(spec: Spec, digest: str) -> Identity:
         venue=spec.venue,
         idea=spec.idea,
         limits=spec.limits,
-        digest=digest,
+        digest=paper.digest,
         url=spec.url or arxiv,
         no_official=spec.no_official,
         variants={id: variant.name for id, variant in spec.variants.items()},
         silent=spec.silent,
         deviations=spec.deviations,
         errata=spec.errata,
+        source=paper.source,
     )
 
 
@@ -108,7 +117,8 @@ def identity(spec: Spec, digest: str) -> Identity:
 class Results:
     """One run: `papers` by stem, `done` from unit to digest, `records` in order.
 
-    A unit is `resnet/resnet50/keras:ResNet50`, or a leading part of it (`resnet`).
+    A unit is `resnet/resnet50/keras:ResNet50`, or a leading part of it (`resnet`);
+    `networks` is what was measured of each variant beside its claims (`resnet/resnet50`).
     Raises ValueError where a record is about a paper that is not listed.
     """
 
@@ -116,6 +126,7 @@ class Results:
     papers: Mapping[Stem, Identity]
     done: Mapping[str, str]
     records: tuple[Record, ...]
+    networks: Mapping[str, Network] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for number, record in enumerate(self.records):
@@ -126,7 +137,10 @@ class Results:
         """Whether the unit has run on exactly these sources."""
         return self.done.get(unit) == digest
 
-    def with_unit(self, unit: str, digest: str, records: Iterable[Record]) -> Results:
+    def with_unit(
+        self, unit: str, digest: str, records: Iterable[Record],
+        networks: Mapping[str, Network] | None = None,
+    ) -> Results:  # fmt: skip
         """These results with the unit's records in place of those it had before.
 
         Raises ValueError where a record is of another unit: a later run of this one
@@ -138,7 +152,28 @@ class Results:
                 raise ValueError(f"{record.id}: not of unit {unit}")
         kept = tuple(record for record in self.records if not _within(unit, record))
         done = {**self.done, unit: digest}
-        return replace(self, done=done, records=kept + new)
+        networks = {**self.networks, **(networks or {})}
+        return replace(self, done=done, records=kept + new, networks=networks)
+
+    def joined(self, other: Results) -> Results:
+        """Both runs as one: papers of `other` take the place of ours of the same stem."""
+        papers = {**self.papers, **other.papers}
+        mine = [record for record in self.records if record.paper not in other.papers]
+
+        def parted(ours: Mapping, theirs: Mapping) -> dict:
+            """What is kept by names that begin with a stem."""
+            kept = {
+                k: v for k, v in ours.items() if k.split("/")[0] not in other.papers
+            }
+            return {**kept, **theirs}
+
+        return Results(
+            other.environment,
+            dict(sorted(papers.items())),
+            parted(self.done, other.done),
+            (*mine, *other.records),
+            parted(self.networks, other.networks),
+        )
 
     def plain(self) -> Results:
         """The same, fit to be written and shown.

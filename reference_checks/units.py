@@ -121,8 +121,7 @@ def digest(unit: Unit, options: Options) -> str:
     from importlib.metadata import version  # slow, and listing does not need it
 
     hashed = hashlib.sha256()
-    root = unit.paper.path.resolve().parent.parent
-    sources = [root / "implementations" / f"{unit.paper.stem}.py"]
+    sources = [unit.paper.implementation]
     sources += sorted(Path(__file__).parent.rglob("*.py"))
     for source in sources:
         if source.is_file():

@@ -10,6 +10,7 @@ from typing import Any
 from reference_checks.cli import models, runs, specs
 
 TRUST = "let a model file run the code that it brings (Lambda layers)"
+COMPARE = "say what changed since these results"
 RESULTS = Path("reports/results.json")
 
 EPILOG = """\
@@ -147,8 +148,10 @@ def parser() -> argparse.ArgumentParser:
         "--resume", action="store_true", help="keep what FILE has done"
     )
     command.add_argument(
-        "--report", type=Path, metavar="DIR", help="write reports as well"
-    )
+        "--report", type=Path, metavar="DIR",
+        help="write the site, Markdown, JUnit XML and badges as well",
+    )  # fmt: skip
+    command.add_argument("--compare", type=Path, metavar="OLD", help=COMPARE)
     command.add_argument(
         "--model", metavar="MODEL", help="a model of your own, against one variant"
     )
@@ -183,13 +186,16 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--json", action="store_true", help="print JSON")
 
     command = add(
-        "report", runs.report, "pages, Markdown and JUnit XML from a results file",
+        "report", runs.report,
+        "the site, Markdown, JUnit XML and badges from results files",
         "report --from results.json --out reports",
     )  # fmt: skip
     command.add_argument(
-        "--from", dest="results", type=Path, default=RESULTS, metavar="FILE"
-    )
+        "--from", dest="results", type=Path, nargs="+", default=[RESULTS], metavar="FILE",
+        help=f"several are joined, paper by paper (default: {RESULTS})",
+    )  # fmt: skip
     command.add_argument("--out", type=Path, required=True, metavar="DIR")
+    command.add_argument("--compare", type=Path, metavar="OLD", help=COMPARE)
 
     command = add(
         "schema",

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from reference_checks.cli.common import (
@@ -76,14 +77,17 @@ def check(arguments: argparse.Namespace) -> int:
         return _check_own(arguments, papers, units)
     if arguments.resume and arguments.json in (None, "-"):
         raise InputError("--resume needs --json FILE: the file to go on with")
+    old = _old(arguments)
+    if arguments.report is not None:
+        from reference_checks.report import svg
+
+        svg.require()  # what is missing is found now, not after the work
     options = Options(
         run=not arguments.static, published=arguments.weights == "imagenet"
     )
     stems = {unit.paper.stem for unit in units}
     identities = {
-        stem: identity(paper.spec, paper.digest)
-        for stem, paper in papers.items()
-        if stem in stems
+        stem: identity(paper) for stem, paper in papers.items() if stem in stems
     }
     results = Results(environment(), identities, {}, ())
     path = None if arguments.json in (None, "-") else Path(arguments.json)
@@ -97,10 +101,8 @@ def check(arguments: argparse.Namespace) -> int:
 
         print_json(msgspec.to_builtins(results.plain()))
     else:
-        from reference_checks.report.terminal import render
-
-        render(results, console())
-    _write_reports(arguments, results)
+        _shown(results, old)
+    _write_reports(arguments, results, old)
     if errors:
         return 2
     from reference_checks.results import failed
@@ -108,13 +110,28 @@ def check(arguments: argparse.Namespace) -> int:
     return 1 if failed(results.records) else 0
 
 
-def _write_reports(arguments: argparse.Namespace, results: Any) -> None:
+def _write_reports(
+    arguments: argparse.Namespace, results: Any, old: Any = None
+) -> None:
     """Reports beside the output, if the command names a folder for them."""
     if arguments.report is not None:
         from reference_checks.report import write_all
 
-        write_all(results, arguments.report)
+        write_all(results, arguments.report, old)
         print(f"reports: {arguments.report / 'index.html'}", file=sys.stderr)
+
+
+def _shown(results: Any, old: Any) -> None:
+    """The results on the terminal, what changed, and, on GitHub, where it is wrong."""
+    from reference_checks.report.terminal import render, render_changes
+
+    render(results, console())
+    if old is not None:
+        render_changes(old, results, console())
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        from reference_checks.report import annotations
+
+        print("\n".join(annotations.render(results)))
 
 
 def _check_own(
@@ -140,7 +157,7 @@ def _check_own(
         Networks(papers), paper, variant, arguments.model,
         run=not arguments.static, trust=arguments.trust,
     )  # fmt: skip
-    about = {stem: identity(paper.spec, paper.digest)}
+    about = {stem: identity(paper)}
     results = Results(environment(), about, {}, tuple(records))
     if arguments.json not in (None, "-"):
         results.write(arguments.json)
@@ -177,16 +194,20 @@ def _run(
         return results, []
     start_keras()
     from reference_checks.checks import run_unit
+    from reference_checks.measured import measured
     from reference_checks.networks import Networks
 
-    networks, errors = Networks(papers), []
+    networks, errors, start = Networks(papers), [], monotonic()
     terminal = console(stderr=True)
     with _progress(terminal) as progress:
         task = progress.add_task("", total=len(waiting))
         for number, unit in enumerate(waiting, start=1):
             progress.update(task, description=unit.name)
             if not terminal.is_terminal:  # a log shows lines, not bars
-                terminal.print(f"[{number}/{len(waiting)}] {unit.name}", markup=False)
+                left = _left(monotonic() - start, number - 1, len(waiting))
+                terminal.print(
+                    f"[{number}/{len(waiting)}] {unit.name}{left}", markup=False
+                )
             try:
                 records = run_unit(unit, networks, options)
             except InputError as error:
@@ -200,11 +221,25 @@ def _run(
                     )
                 raise
             else:
-                results = results.with_unit(unit.name, digests[unit.name], records)
+                size = {}
+                if unit.official is None and not unit.foreign:
+                    name = f"{unit.paper.stem}/{unit.variant}"
+                    size[name] = measured(networks, unit.paper, unit.variant)
+                results = results.with_unit(
+                    unit.name, digests[unit.name], records, size
+                )
                 if path is not None:
                     results.write(path)
             progress.advance(task)
     return results, errors
+
+
+def _left(seconds: float, done: int, units: int) -> str:
+    """How long the rest takes if it goes on so; nothing, before anything is known."""
+    if not done:
+        return ""
+    minutes, rest = divmod(round(seconds / done * (units - done)), 60)
+    return f", about {minutes} min left" if minutes else f", about {rest} s left"
 
 
 def _progress(terminal: Any) -> Any:
@@ -224,14 +259,27 @@ def _progress(terminal: Any) -> Any:
     )  # fmt: skip
 
 
+def _old(arguments: argparse.Namespace) -> Any:
+    """The results to compare with; read before they can be overwritten."""
+    if arguments.compare is None:
+        return None
+    from reference_checks.results import Results
+
+    return Results.read(arguments.compare)
+
+
 def report(arguments: argparse.Namespace) -> int:
     from reference_checks.report import write_all
     from reference_checks.results import Results
 
-    if not arguments.results.is_file():
-        raise InputError(
-            f"{arguments.results}: no results; paperspec check --json {arguments.results}"
-        )
-    paths = write_all(Results.read(arguments.results), arguments.out)
+    for path in arguments.results:
+        if not path.is_file():
+            raise InputError(f"{path}: no results; paperspec check --json {path}")
+    old = _old(arguments)
+    results = None
+    for path in arguments.results:
+        found = Results.read(path)
+        results = found if results is None else results.joined(found)
+    paths = write_all(results, arguments.out, old)
     print(f"{len(paths)} files in {arguments.out}; open {arguments.out / 'index.html'}")
     return 0

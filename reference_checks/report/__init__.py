@@ -1,18 +1,37 @@
-"""Renderings of a results file: terminal, Markdown, JUnit XML and pages of HTML.
+"""Renderings of a results file: terminal, Markdown, JUnit XML, badges and the site.
 
 Each form is a module of its own, imported where it is asked for: a command that shows
-nothing pays for neither rich nor jinja2.
+nothing pays for neither rich, jinja2 nor matplotlib.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from reference_checks.results import Results
+from reference_checks.results import Results, save
 
 
-def write_all(results: Results, folder: Path | str) -> list[Path]:
-    """Write every form that is a file; returns the paths, raises ResultsError."""
-    from reference_checks.report import html
+def write_all(
+    results: Results, folder: Path | str, old: Results | None = None
+) -> list[Path]:
+    """Write every form that is a file; `old` are results to compare with.
 
-    return html.write(results, folder)
+    Returns the paths, the index first.
+
+    Raises:
+        ResultsError: the folder cannot be written.
+        InputError: what draws the charts is not installed; the rest is written.
+    """
+    from reference_checks.report import badges, html, junit, markdown
+
+    folder = Path(folder)
+    texts = {
+        "summary.md": markdown.render(results, old),
+        "junit.xml": junit.render(results),
+        **{f"badges/{name}.svg": text for name, text in badges.render(results).items()},
+    }
+    for name, text in texts.items():
+        save(folder / name, text.encode())
+    results.write(folder / "results.json")
+    pages = html.write(results, folder)
+    return [*pages, *(folder / name for name in (*texts, "results.json"))]

@@ -1,23 +1,30 @@
-"""Plain pages: an index, and one page for each paper that reads from top to bottom.
+"""The site: an index, a page for each paper, and one of all findings.
 
-A page holds everything it needs and no script, so it opens from a folder, from an
-archive of a CI run and on a phone.  The templates escape every text.
+A page holds everything that it needs, so it opens from a folder, from an archive of a CI
+run and on a phone; the templates escape every text, and only the script whose digest a
+page names may run in it.
 """
 
 from __future__ import annotations
 
+import hashlib
+from base64 import b64encode
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from reference_checks.record import Record, Verdict
-from reference_checks.report import junit, markdown
+from reference_checks.report import svg
+from reference_checks.report.accuracy import accuracy
+from reference_checks.report.badges import state
+from reference_checks.report.depth import depth
+from reference_checks.report.networks import Entry, entries, proof
+from reference_checks.report.source import highlighted
+from reference_checks.report.tables import CHECKS, layer_tables
 from reference_checks.report.verdicts import (
-    COLUMNS,
-    lines,
     message,
     missing,
     per_variant,
@@ -27,74 +34,39 @@ from reference_checks.report.verdicts import (
 )
 from reference_checks.results import Results, failed, in_order, save
 
-SIZES = ("input size", "output size")
 COSTS = ("deviation", "accounting")
-
-
-@dataclass(frozen=True)
-class SideBySide:
-    """A layer table of one variant, or its sizes: printed, and what each subject has.
-
-    `rows` are (row, printed, cells); a cell is a subject's records for the row.
-    """
-
-    variant: str
-    check: str
-    claim: str | None
-    subjects: Sequence[str]
-    rows: Sequence[tuple[str | None, str | None, Sequence[Sequence[Record]]]]
+TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write(results: Results, folder: Path | str) -> list[Path]:
-    """Write the pages, and beside them `summary.md`, `junit.xml` and `results.json`.
+    """Write the pages; returns their paths, the index first.
 
-    Returns the paths, the index first.  Raises ResultsError.
+    Raises:
+        ResultsError: the folder cannot be written.
+        InputError: matplotlib, which draws the charts, is not installed.
     """
+    svg.require()
     folder, results = Path(folder), results.plain()
     templates = _templates()
+    networks = entries(results)
     pages = {
-        "index.html": templates.get_template("index.html.j2").render(_run(results))
+        "index.html": ("index.html.j2", _index(results, networks)),
+        "findings.html": ("findings.html.j2", _all_findings(results)),
     }
     for stem in results.papers:
-        page = templates.get_template("paper.html.j2").render(_paper(results, stem))
-        pages[f"{stem}.html"] = page
-    pages["summary.md"] = markdown.render(results)
-    pages["junit.xml"] = junit.render(results)
-    for name, text in pages.items():
+        own = [entry for entry in networks if entry.paper == stem]
+        pages[f"{stem}.html"] = ("paper.html.j2", _paper(results, stem, own))
+    for name, (template, context) in pages.items():
+        text = templates.get_template(template).render(
+            environment=results.environment, page=name, **context
+        )
         save(folder / name, text.encode())
-    results.write(folder / "results.json")
-    return [folder / name for name in (*pages, "results.json")]
-
-
-def side_by_side(records: Iterable[Record], check: str) -> list[SideBySide]:
-    """One table for each variant; the rows of a table are in the paper's order."""
-    found: dict[str, list[Record]] = {}
-    for record in records:
-        if record.check == check:
-            found.setdefault(record.variant, []).append(record)
-    return [_table(variant, check, own) for variant, own in found.items()]
-
-
-def _table(variant: str, check: str, records: Sequence[Record]) -> SideBySide:
-    # The paper's own records name the rows in order, wherever they stand in the file.
-    records = sorted(records, key=lambda record: record.subject != "paper")
-    subjects = list(dict.fromkeys(["paper", *(record.subject for record in records)]))
-    rows = []
-    for row in dict.fromkeys(record.row for record in records):
-        own = [record for record in records if record.row == row]
-        printed = next((record.printed for record in own if record.printed), None)
-        cells = [
-            [record for record in own if record.subject == subject]
-            for subject in subjects
-        ]
-        rows.append((row, printed, cells))
-    claim = next((record.claim for record in records if record.claim), None)
-    return SideBySide(variant, check, claim, subjects, rows)
+    return [folder / name for name in pages]
 
 
 def _templates() -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -105,20 +77,34 @@ def _templates() -> Environment:
         "per_variant": per_variant,
         "show": show,
         "tone": tone,
+        "why": why,
     }
+    script = (TEMPLATES / "site.js").read_text()
+    digest = b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    environment.globals |= {"script": Markup(script), "script_digest": digest}
     return environment
 
 
-def _run(results: Results) -> dict[str, object]:
+def why(record: Record) -> str:
+    """Why a cell is marked: the record's own words, or what its verdict means."""
+    first, second = message(record)
+    return record.detail or f"{first}; {second}"
+
+
+def _index(results: Results, networks: Sequence[Entry]) -> dict[str, Any]:
+    years = sorted({paper.year for paper in results.papers.values()})
+    timeline = []
+    for before, year in zip([None, *years], years, strict=False):
+        stems = [s for s, paper in results.papers.items() if paper.year == year]
+        timeline.append((year, 0 if before is None else year - before, stems))
+    charts = [accuracy(networks, by) for by in ("multiply_adds", "params")]
     return {
-        "environment": results.environment,
         "papers": results.papers,
-        "columns": COLUMNS,
         **_findings(results.records),
-        "lines": [
-            (stem, list(group))
-            for stem, group in groupby(lines(results), key=lambda line: line.paper)
-        ],
+        "timeline": timeline,
+        "charts": [chart for chart in charts if chart is not None],
+        "networks": [(entry, proof(entry.official)) for entry in networks],
+        "states": {stem: state(results, stem) for stem in results.papers},
     }
 
 
@@ -133,23 +119,76 @@ def _findings(records: Sequence[Record]) -> dict[str, object]:
     }
 
 
-def _paper(results: Results, stem: str) -> dict[str, object]:
+def _all_findings(results: Results) -> dict[str, object]:
+    deviations = [
+        (stem, id, entry)
+        for stem, paper in results.papers.items()
+        for id, entry in paper.deviations.items()
+    ]
+    errata = [
+        (stem, id, entry)
+        for stem, paper in results.papers.items()
+        for id, entry in paper.errata.items()
+    ]
+    return {
+        "papers": results.papers,
+        **_findings(results.records),
+        "deviations": deviations,
+        "errata": errata,
+    }
+
+
+def _paper(results: Results, stem: str, own: Sequence[Entry]) -> dict[str, object]:
     records = [record for record in results.records if record.paper == stem]
-    rest = [record for record in records if record.check not in ("rows", *SIZES)]
+    networks = {
+        name.removeprefix(f"{stem}/"): network
+        for name, network in results.networks.items()
+        if name.startswith(f"{stem}/")
+    }
+    rest = [record for record in records if record.check not in CHECKS]
     costs = [record for record in rest if record.check in COSTS]
     others = [record for record in rest if record.check not in COSTS]
-    claims = [record for record in others if record.subject == "paper"]
     proofs = [record for record in others if record.subject != "paper"]
+    paper = results.papers[stem]
+    tables = layer_tables(records, networks)
+    first = tables[0].variant if tables else None
     return {
-        "environment": results.environment,
-        "paper": results.papers[stem],
+        "stem": stem,
+        "paper": paper,
         **_findings(records),
-        "claims": _grouped(claims),
-        "layers": side_by_side(records, "rows"),
-        "sizes": [table for name in SIZES for table in side_by_side(records, name)],
+        "networks": networks,
+        "claims": _grouped(record for record in others if record.subject == "paper"),
+        "tables": tables,
+        "tabled": {table.variant for table in tables},
+        "opened": next((t.variant for t in tables if len(t.subjects) > 1), first),
         "costs": _grouped(costs),
         "proofs": _grouped(proofs),
+        "rewrites": _rewrites(proofs),
+        "depth": depth(stem, proofs),
+        "source": highlighted(paper.source, networks),
+        "entries": [(entry, proof(entry.official)) for entry in own],
     }
+
+
+def _rewrites(proofs: Iterable[Record]) -> dict[str, tuple[str, list[str]]]:
+    """For each rewrite that was used, what it does and for which models."""
+    used: dict[str, list[str]] = {}
+    for record in proofs:
+        for name in record.rewrites:
+            used.setdefault(name, []).append(record.subject)
+    if not used:
+        return {}
+    from reference_checks.rewrites import RULES
+
+    def said(name: str) -> str:
+        # Results of another version may name a rewrite that this one does not have.
+        return " ".join(
+            ((RULES[name].__doc__ or "") if name in RULES else "")
+            .split("\n\n")[0]
+            .split()
+        )
+
+    return {name: (said(name), models) for name, models in used.items()}
 
 
 def _grouped(records: Iterable[Record]) -> list[tuple[str, str, list[Record]]]:

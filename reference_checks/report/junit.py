@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from reference_checks.record import Record
+from reference_checks.report.annotations import PLACE
 from reference_checks.report.verdicts import message, tone
 from reference_checks.results import Results, failed, in_order, passes
 
@@ -14,13 +16,18 @@ def render(results: Results) -> str:
     """The document as text; what neither passed nor failed is skipped, and says why."""
     results = results.plain()
     root = Element("testsuites", name="paperspec", **_totals(results.records))
+    # As the schema of Jenkins has it: without a zone.
+    when = {"timestamp": str(results.environment.get("date", ""))[:19]}
     for paper in dict.fromkeys(record.paper for record in in_order(results.records)):
         records = in_order(
             record for record in results.records if record.paper == paper
         )
-        suite = SubElement(root, "testsuite", name=paper, **_totals(records))
+        suite = SubElement(root, "testsuite", name=paper, **when, **_totals(records))
+        seen: Counter[tuple[str, str]] = Counter()
         for record in records:
-            _case(suite, record)
+            key = (record.variant + record.subject, _name(record))
+            seen[key] += 1
+            _case(suite, record, seen[key])
     indent(root)
     return tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
@@ -36,15 +43,21 @@ def _totals(records: Sequence[Record]) -> dict[str, str]:
     }
 
 
-def _case(suite: Element, record: Record) -> None:
+def _name(record: Record) -> str:
+    return "::".join(part for part in (record.check, record.row, record.claim) if part)
+
+
+def _case(suite: Element, record: Record, occurrence: int) -> None:
+    # Viewers take cases of one name for reruns of one test.
+    again = f" ({occurrence})" if occurrence > 1 else ""
+    place = PLACE.fullmatch(record.at or "")
     case = SubElement(
         suite,
         "testcase",
         classname=f"{record.paper}.{record.variant}.{record.subject}",
-        name="::".join(
-            part for part in (record.check, record.row, record.claim) if part
-        ),
+        name=_name(record) + again,
         time=f"{record.seconds:.3f}",
+        **({"file": place["file"], "line": place["line"]} if place else {}),
     )
     printed, measured = message(record)
     if tone(record.verdict) == "fail":

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from reference_checks.record import Record, Verdict
+from reference_checks.report.compare import changes, summary
 from reference_checks.report.verdicts import (
     ABSENT,
     COLUMNS,
@@ -20,16 +21,17 @@ from reference_checks.report.verdicts import (
 )
 from reference_checks.results import Identity, Results, failed
 
+MOST = 200  # changes; a job summary may have 1 MiB
 MARKS = {"fail": "❌ ", "open": "❓ ", "pass": "", "apart": ""}
 ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "$": "&#36;", "@": "&#64;"}
 # An underscore between two letters is no emphasis, and rows are called `conv2_x`.
 SPECIAL = re.compile(r"[\\`*\[\]~|#]|(?<![^\W_])_|_(?![^\W_])")
 
 
-def render(results: Results) -> str:
-    """Totals and failures, then a section for each paper."""
+def render(results: Results, old: Results | None = None) -> str:
+    """Totals and failures, what changed since `old`, then a section for each paper."""
     results = results.plain()
-    return "\n".join(_document(results)) + "\n"
+    return "\n".join(_document(results, old)) + "\n"
 
 
 def escape(text: str) -> str:
@@ -38,7 +40,7 @@ def escape(text: str) -> str:
     return "".join(ENTITIES.get(character, character) for character in text)
 
 
-def _document(results: Results) -> Iterator[str]:
+def _document(results: Results, old: Results | None) -> Iterator[str]:
     yield f"# {escape(totals(results.records))}"
     unexplained = [
         record for record in results.records if record.verdict is Verdict.UNEXPLAINED
@@ -48,11 +50,24 @@ def _document(results: Results) -> Iterator[str]:
     reasons = missing(results.records)
     if reasons:
         yield from ("", f"Not run: {escape(reasons)}")
+    if old is not None:
+        yield from _changes(old.plain(), results)
     found = lines(results)
     # Papers without a record come last; they are still papers of this run.
     for stem in dict.fromkeys([*(line.paper for line in found), *results.papers]):
         own = [line for line in found if line.paper == stem]
         yield from _paper(results.papers[stem], own)
+
+
+def _changes(old: Results, new: Results) -> Iterator[str]:
+    found = changes(old, new)
+    when = escape(str(old.environment.get("date", "the last report")))
+    yield from ("", f"## Changed since {when}", "", escape(summary(found)), "")
+    for change in found[:MOST]:
+        mark = "❌ " if change.worse else ""
+        yield f"- {mark}{escape(str(change))}"
+    if len(found) > MOST:
+        yield f"- … and {len(found) - MOST:,} more"
 
 
 def _messages(heading: str, records: Iterable[Record]) -> Iterator[str]:

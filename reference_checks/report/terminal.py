@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reference_checks.record import Record, Verdict
+from reference_checks.report.compare import changes, summary
 from reference_checks.report.verdicts import (
     COLUMNS,
     PROOFS,
@@ -26,6 +27,8 @@ from reference_checks.report.verdicts import (
 )
 from reference_checks.results import Results, failed
 
+WIDTH = 25  # of the names
+MOST = 20  # changes on a screen
 STYLES = {"fail": "bold red", "open": "yellow", "pass": "green", "apart": "dim"}
 MARKS = {Verdict.CONTRADICTED: ("✗", "fail"), Verdict.UNEXPLAINED: ("?", "open")}
 
@@ -47,6 +50,18 @@ def render(results: Results, console: Console) -> None:
     console.print(Text(totals(results.records), STYLES.get(tone, "bold")))
 
 
+def render_changes(old: Results, new: Results, console: Console) -> None:
+    """Print what changed since an earlier run, what fails now first."""
+    found = changes(old.plain(), new.plain())
+    when = old.plain().environment.get("date", "the last report")
+    console.print(Text(f"since {when}: {summary(found)}", "bold"), soft_wrap=True)
+    for change in found[:MOST]:
+        tone = "fail" if change.worse else "pass" if change.better else ""
+        console.print(Text(f"  {change}", STYLES.get(tone, "")), soft_wrap=True)
+    if len(found) > MOST:
+        console.print(Text(f"  … and {len(found) - MOST:,} more", STYLES["apart"]))
+
+
 def _table(found: list[Line]) -> Table:
     table = Table(
         title="printed above, measured below",
@@ -58,7 +73,7 @@ def _table(found: list[Line]) -> Table:
         pad_edge=False,
     )
     table.add_column(
-        "network\n  held against", overflow="fold", min_width=16, max_width=25
+        "network\n  held against", overflow="fold", min_width=16, max_width=WIDTH
     )
     # Early, because a narrow terminal cuts off what stands last.
     table.add_column("verdict", no_wrap=True)
@@ -71,7 +86,11 @@ def _table(found: list[Line]) -> Table:
         table.add_section()
         table.add_row(Text(paper, "bold"))
         for line in group:
-            network = Text(f"{line.variant}\n").append(f"  {line.subject}", "dim")
+            # A long name breaks after the model, not within a word.
+            subject = line.subject
+            if len(subject) > WIDTH - 2:
+                subject = subject.replace(",", ",\n  ", 1)
+            network = Text(f"{line.variant}\n").append(f"  {subject}", "dim")
             cells = (_cell(_short(name, line.cells[name])) for name in COLUMNS)
             table.add_row(network, _cell(line.verdict), *cells)
     return table

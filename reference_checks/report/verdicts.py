@@ -129,17 +129,18 @@ def _key(record: Record) -> tuple[str, str, str]:
 
 def _line(paper: str, variant: str, subject: str, records: tuple[Record, ...]) -> Line:
     cells = {
-        "params": _number(records, "params"),
-        "multiply-adds": _number(records, "multiply_adds"),
+        "params": number(records, "params"),
+        "multiply-adds": number(records, "multiply_adds"),
         "rows": _share([record for record in records if record.check == "rows"]),
     }
     for check in PROOFS:
         found = in_order(record for record in records if record.check == check)
         cells[check] = _verdict(found[0].verdict) if found else Cell()
-    return Line(paper, variant, subject, cells, _overall(records))
+    return Line(paper, variant, subject, cells, overall(records))
 
 
-def _number(records: Iterable[Record], quantity: str) -> Cell:
+def number(records: Iterable[Record], quantity: str) -> Cell:
+    """What is printed of a quantity of the whole network, above what was measured."""
     found = in_order(
         record
         for record in records
@@ -168,7 +169,7 @@ def _verdict(verdict: Verdict) -> Cell:
     return Cell((str(verdict),), tone(verdict))
 
 
-def _overall(records: Sequence[Record]) -> Cell:
+def overall(records: Sequence[Record]) -> Cell:
     """The worst verdict; `passes` where something passed and nothing is open."""
     worst = in_order(records)[0].verdict
     waiting = counts(records)[Verdict.NOT_RUN]

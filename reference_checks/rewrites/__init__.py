@@ -13,6 +13,7 @@ it ends.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from reference_checks.graph import Graph
 from reference_checks.rewrites.convolution import (
@@ -64,9 +65,15 @@ RULES: dict[str, Rule] = {
 def canonical(graph: Graph, rules: Sequence[Rule] | None = None) -> Graph:
     """The graph with all rules applied until none applies; the order does not matter."""
     rules = tuple(RULES.values()) if rules is None else rules
+    used = set()
     while True:
         before = graph
         for rule in rules:
-            graph = sweep(graph, rule)
+            swept = sweep(graph, rule)
+            if swept is not graph:
+                used.add(rule)
+            graph = swept
         if graph is before:
-            return graph
+            break
+    names = tuple(name for name, rule in RULES.items() if rule in used)
+    return replace(graph, rewritten=names) if names else graph

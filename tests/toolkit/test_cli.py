@@ -254,6 +254,65 @@ def test_reports_are_made_from_results(here, capsys):
     assert (here.root / "pages" / "tiny.html").is_file()
 
 
+def test_what_changed_since_the_last_report_is_told(here, capsys):
+    """On the terminal and in the summary; the file may be the one that is replaced."""
+    run(capsys, "check", "--static", "--json", RESULTS)
+    here.plant("papers/tiny.yaml", '"379"', '"380"')
+    code, out, _ = run(
+        capsys, "check", "--static", "--json", RESULTS, "--compare", RESULTS,
+        "--report", "reports",
+    )  # fmt: skip
+    assert 1 == code
+    assert ": 1 fail that did not\n" in out
+    changed = "(Table 2), printed 379 → 380: exact 379 → contradicted 379"
+    assert f"tiny/tiny params {changed}" in out
+    assert "## Changed since" in (here.root / "reports/summary.md").read_text()
+    code, _, err = run(capsys, "check", "--static", "--compare", "nothing.json")
+    assert (2, True) == (code, "nothing.json" in err)
+
+
+def test_github_gets_its_annotations(here, capsys, monkeypatch):
+    """On GitHub alone, and not among JSON."""
+    here.plant("papers/tiny.yaml", '"379"', '"380"')
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    assert "::error" not in run(capsys, "check", "--static")[1]
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    place = next(
+        f"::error file=papers/tiny.yaml,line={number},"
+        for number, line in enumerate(
+            (here.root / "papers/tiny.yaml").read_text().splitlines(), start=1
+        )
+        if '"380"' in line
+    )
+    assert 1 == run(capsys, "check", "--static")[1].count(place)
+    json.loads(run(capsys, "check", "--static", "--json", "-")[1])
+
+
+def test_reports_of_several_runs_are_one(here, capsys):
+    """As CI makes them, a paper at a time."""
+    text = (here.root / "papers/tiny.yaml").read_text()
+    code = (here.root / "implementations/tiny.py").read_text()
+    (here.root / "papers/also.yaml").write_text(text.replace("  tiny:", "  also:"))
+    (here.root / "implementations/also.py").write_text(code)
+    for stem in ("tiny", "also"):
+        run(capsys, "check", stem, "--static", "--json", f"{stem}.json")
+    code, _, _ = run(
+        capsys, "report", "--from", "tiny.json", "also.json", "--out", "pages"
+    )
+    assert 0 == code
+    joined = json.loads((here.root / "pages/results.json").read_text())
+    assert ["also", "tiny"] == list(joined["papers"])
+    assert {"also/also", "tiny/tiny"} == set(joined["networks"])
+
+
+def test_a_log_says_how_much_is_left(here, capsys):
+    """Nothing before the first unit, then an estimate."""
+    _, _, err = run(capsys, "check", "--static")
+    first, second = err.splitlines()[:2]
+    assert "[1/2] tiny/tiny/paper" == first
+    assert second.startswith("[2/2] tiny/tiny/keras:Tiny, about ")
+
+
 def test_output_has_no_colour_where_nobody_wants_it(here, capsys, monkeypatch):
     """NO_COLOR, even where a terminal is forced."""
     monkeypatch.setenv("FORCE_COLOR", "1")

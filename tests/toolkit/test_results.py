@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reference_checks.load import Paper
 from reference_checks.record import Record, Verdict
 from reference_checks.results import (
     MAX_DEPTH,
@@ -274,17 +275,20 @@ def test_failures_come_first_and_nothing_is_lost(found):
     assert [id(record) for record in expected] == [id(r) for r in in_order(found)]
 
 
-def test_the_identity_of_a_spec_links_to_arxiv_unless_it_has_an_url():
+def test_the_identity_of_a_spec_links_to_arxiv_unless_it_has_an_url(tmp_path):
     spec = Spec(
         "Title", ["A"], 2015, "CVPR", "Idea.", "Limits.", {},
         {"resnet50": Variant("ResNet-50")}, arxiv="1512.03385",
     )  # fmt: skip
-    paper = identity(spec, "d")
+    loaded = Paper("resnet", tmp_path / "papers" / "resnet.yaml", spec, "")
+    paper = identity(loaded)
     assert "https://arxiv.org/abs/1512.03385" == paper.url
     assert {"resnet50": "ResNet-50"} == paper.variants
     assert (
         "https://x.org"
-        == identity(msgspec.structs.replace(spec, url="https://x.org"), "d").url
+        == identity(
+            replace(loaded, spec=msgspec.structs.replace(spec, url="https://x.org"))
+        ).url
     )
 
 
