@@ -90,7 +90,7 @@ def _chart(
                 color=colour("fail"), fontsize=10,
             )  # fmt: skip
         axes.set_yscale("log")
-        axes.set_ylim(low / 2, high)
+        axes.set_ylim(low / 2, 2 * high)
         axes.set_xticks(range(len(rows)), rows)
         if suffix == "narrow" or len(rows) > 12:
             axes.tick_params(axis="x", labelrotation=60)

@@ -1,7 +1,10 @@
 """The pages: complete, escaped, failures first, each made from the results alone."""
 
 import builtins
+import os
 import re
+import subprocess
+import sys
 from base64 import b64encode
 from dataclasses import replace
 from hashlib import sha256
@@ -9,6 +12,7 @@ from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import pytest
+from conftest import ROOT
 from report_samples import HOSTILE, OFFICIAL, STRIDE, sample
 
 from reference_checks import report
@@ -267,6 +271,29 @@ def test_nothing_unchecked_passes_on_a_page(tmp_path, verdict):
     assert "0 passed" in found.text
     assert "pass" not in {row.get("data-verdict") for row in found.all("tr")}
     assert verdict in found.text
+
+
+FRESH = """\
+import sys
+from reference_checks.cli import main
+code = main(["report", "--from", "results.json", "--out", "site"])
+print(code, sorted({"keras", "tensorflow", "jax", "torch"} & set(sys.modules)))
+"""
+
+
+def test_the_site_is_made_from_the_results_alone(tmp_path):
+    """In a folder without specs, in a process without Keras or a backend."""
+    sample().write(tmp_path / "results.json")
+    done = subprocess.run(
+        [sys.executable, "-c", FRESH],
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "0 []" == done.stdout.splitlines()[-1]
+    html.write(sample(), tmp_path / "here")
+    for name in PAGES:
+        made, here = (tmp_path / folder / name for folder in ("site", "here"))
+        assert here.read_text() == made.read_text()
 
 
 # What a network is shown with -------------------------------------------------------------
