@@ -10,11 +10,12 @@ class InputError(Exception):
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """The nearest known names, or all of them where they are few, as a question."""
+    """The way out for a name that is not known: the nearest ones, or the first of all."""
     from difflib import get_close_matches  # costs more than a run without errors
 
-    names = sorted(known)
+    names = sorted(known)[:1000]
     close = get_close_matches(word[:80], names, n=3, cutoff=0.5)
     if close:
         return f"did you mean {' or '.join(close)}?"
-    return f"known: {', '.join(names[:12])}" + (", …" if len(names) > 12 else "")
+    more = ", …" if len(names) > 12 else ""
+    return f"known: {', '.join(names[:12])}{more}" if names else "there is none"

@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from reference_checks.errors import nearest
 from reference_checks.problems import Problem, Where
 from reference_checks.schema import schema, validator
 from reference_checks.spec import MAX_BYTES
@@ -206,8 +207,6 @@ class Reader:
 
     def explain(self, error: Any) -> None:
         """A problem for a violation of the schema, in the words of a spec."""
-        from reference_checks.notation import nearest  # only where something is wrong
-
         where, kind, value = tuple(error.instance_path), error.kind, error.instance
 
         details = kind.as_dict()
@@ -215,7 +214,7 @@ class Reader:
             case "additionalProperties":
                 known = schema()["$defs"][error.schema_path[1]]["properties"]
                 for key in details["unexpected"]:
-                    message = f"unknown key {key[:40]!r}{nearest(key, known)}"
+                    message = f"unknown key {key[:40]!r}; {nearest(key, known)}"
                     self.note(self.mark((*where, key), key=True), message)
                 return
             case "required":
@@ -241,7 +240,9 @@ class Reader:
                 message = _type_message(value, details["types"])
             case "enum":
                 options = list(map(str, details["options"]))
-                message = f"{_short(value)} is not known{nearest(str(value), options)}"
+                message = (
+                    f"{_short(value)} is not known; {nearest(str(value), options)}"
+                )
             case "pattern":
                 message = f"{_short(value)} does not match {details['pattern']}"
             case "minLength":

@@ -12,9 +12,9 @@ from fractions import Fraction
 from pathlib import Path
 
 from reference_checks import printed
+from reference_checks.errors import nearest
 from reference_checks.lint.tables import AMEND, cells, readable_size, sizes, wrong
 from reference_checks.load import Paper, load
-from reference_checks.notation import nearest
 from reference_checks.problems import Problem, SpecError, Where
 from reference_checks.spec import MEASURED, RECORDED, Claim, Spec
 
@@ -42,7 +42,7 @@ def _unknown(
 ) -> Iterator[Problem]:
     """A problem if `name` is given and is none of those that are known."""
     if name is not None and name not in (known := list(known)):
-        yield wrong(paper, where, f"unknown {what} {name!r}{nearest(name, known)}")
+        yield wrong(paper, where, f"unknown {what} {name!r}; {nearest(name, known)}")
 
 
 def _claims(spec: Spec) -> Iterator[tuple[Where, Claim]]:
@@ -158,7 +158,7 @@ def columns(paper: Paper) -> Iterator[Problem]:
                 and known
                 and variant not in present
             ):
-                message = f"say the column of table {name!r}{nearest(variant, known)}"
+                message = f"say the column of table {name!r}; {nearest(variant, known)}"
                 yield wrong(paper, where, message)
         keys = {"all", *used, *(entry.column for entry in used.values())} - {None}
         for row, entry in table.rows.items():

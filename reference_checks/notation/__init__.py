@@ -71,7 +71,6 @@ from reference_checks.notation.items import (
     Step,
     flat,
     leaving,
-    nearest,
     size,
 )
 from reference_checks.notation.reading import parse
@@ -92,7 +91,6 @@ __all__ = [
     "difference",
     "flat",
     "leaving",
-    "nearest",
     "parse",
     "render",
     "size",

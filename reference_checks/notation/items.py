@@ -91,18 +91,6 @@ class Residual:
 Item = Step | Block | Branches | Residual
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """The way out for a word that is not known, as the end of a message."""
-    from difflib import get_close_matches  # costs more than a spec without errors
-
-    known = list(known)[:200]
-    close = get_close_matches(word[:60], known, 1)
-    if close:
-        return f"; did you mean {close[0]!r}?"
-    more = ", …" if len(known) > 12 else ""
-    return f"; known: {', '.join(known[:12])}{more}" if known else "; there is none"
-
-
 def size(text: str) -> tuple[int, ...]:
     """Height and width, and channels if printed: "112x112" or "112x112x64".
 

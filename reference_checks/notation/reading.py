@@ -9,6 +9,7 @@ from functools import lru_cache
 from itertools import groupby
 from types import MappingProxyType
 
+from reference_checks.errors import nearest
 from reference_checks.notation.items import (
     ACTIVATIONS,
     DENSE,
@@ -25,7 +26,6 @@ from reference_checks.notation.items import (
     NotationError,
     Step,
     leaving,
-    nearest,
     strides_of,
 )
 
@@ -256,7 +256,7 @@ class _Parser:
                 raise self.fail("a step")
             known = (*self.modules, *WORDS, *self.symbols)
             raise NotationError(
-                f"unknown word {word[:40]!r}{nearest(word, known)}", column
+                f"unknown word {word[:40]!r}; {nearest(word, known)}", column
             )
         self.at -= 1
         units = self.number()
@@ -278,7 +278,7 @@ class _Parser:
                 return self.options(Step(kind, kernel))
         word, column = self.tokens[self.at]
         if word and word[0].isalpha():
-            message = f"unknown word {word[:40]!r}{nearest(word, WORDS)}"
+            message = f"unknown word {word[:40]!r}; {nearest(word, WORDS)}"
             raise NotationError(message, column)
         raise self.fail("', filters', 'depthwise', 'conv', 'max pool', 'average pool'")
 
@@ -290,7 +290,7 @@ class _Parser:
             option = "activation" if name in ACTIVATIONS else name
             if option not in ("stride", "groups", "activation"):
                 known = nearest(name, ("stride", "groups", *ACTIVATIONS))
-                raise NotationError(f"unknown option {word[:40]!r}{known}", column)
+                raise NotationError(f"unknown option {word[:40]!r}; {known}", column)
             if option not in allowed:
                 raise NotationError(f"{word!r} does not go with {step.kind}", column)
             if getattr(step, option) is not None:
@@ -341,7 +341,9 @@ class _Parser:
             self.at -= bool(word)
             raise self.fail("a number")
         known = nearest(word, self.symbols)
-        raise NotationError(f"{word[:40]!r} is no number and no symbol{known}", column)
+        raise NotationError(
+            f"{word[:40]!r} is no number and no symbol; {known}", column
+        )
 
     def kernel(self, word: str, column: int) -> tuple[int, int] | None:
         """Height and width, if the word is two known numbers around an x."""
