@@ -160,11 +160,21 @@ class _Pair:
             multiply_adds(turned) - multiply_adds(plain),
         )
         without = {k: v for k, v in self.knobs.items() if k != entry.knob}
-        others = canonical(self.networks.graph(self.paper, self.variant, **without))
-        if align(others, canonical(theirs)).isomorphic:
-            return Verdict.CONTRADICTED, measured, f"{entry.what} (it vanished)"
+        others = self.networks.graph(self.paper, self.variant, **without)
+        if align(canonical(others), canonical(theirs)).isomorphic:
+            left = diff(others, theirs).absorbed
+            rest = [group for group in left if not self._recorded_as(group)]
+            why = (
+                f"only this is left: {'; '.join(map(str, rest))}"
+                if rest
+                else "it vanished"
+            )
+            return Verdict.CONTRADICTED, measured, f"{entry.what} ({why})"
         same = measured == self._recorded(entry)
         return (Verdict.EXACT if same else Verdict.CONTRADICTED), measured, entry.what
+
+    def _recorded_as(self, group: AbsorbedDifference) -> bool:
+        return any(_matches(entry, group) for entry in self.entries.values())
 
     def accounting(self, theirs: Graph) -> Iterator[Record]:
         """The official count is ours plus the deviations, to the last one."""

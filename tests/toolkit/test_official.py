@@ -117,6 +117,30 @@ def test_a_vanished_deviation_says_so(tiny, library):
     assert "it vanished" in record.detail
 
 
+@pytest.mark.parametrize(
+    ("momentum", "said"),
+    [(0.99, "(it vanished)"), (0.5, "(only this is left: momentum 0.99 → 0.5")],
+)
+def test_a_knob_that_is_not_needed_says_what_is_left(momentum, said, tiny, library):
+    """The library pads as the paper does; perhaps another difference stays, absorbed."""
+
+    def padded(weights=None, input_shape=(8, 8, 3), classes=5):
+        x = inputs = keras.Input(input_shape)
+        for filters, stride, pad in ((4, 1, 1), (6, 2, ((1, 0), (1, 0)))):
+            x = keras.layers.ZeroPadding2D(pad)(x)
+            x = keras.layers.Conv2D(filters, 3, stride)(x)
+            x = keras.layers.BatchNormalization(momentum=momentum, epsilon=1.001e-5)(x)
+            x = keras.layers.ReLU()(x)
+        x = keras.layers.GlobalAveragePooling2D()(x)
+        x = keras.layers.Dense(classes, activation="softmax")(x)
+        return keras.Model(inputs, x)
+
+    library(padded)
+    (record,) = [r for r in tiny.records(TINY) if r.claim == "stride-padding"]
+    assert Verdict.CONTRADICTED == record.verdict
+    assert said in record.detail
+
+
 def test_a_knobs_cost_is_measured(tiny):
     """A recorded cost of what costs nothing is contradicted."""
     tiny.plant(
