@@ -53,6 +53,19 @@ class Stored(Mapping[int, np.ndarray]):
         return len(self.weights)
 
 
+def before_prefix(
+    graph: Graph, x: np.ndarray, cast: Callable[[Any], Any] = np.asarray
+) -> np.ndarray:
+    """What the model's own input layers rescale to `x`, in float64.
+
+    Two models that differ in them alone see the same (rewrite "input prefix").
+    """
+    (source,) = (op for op in canonical(graph).ops if op.kind == "input")
+    known = {n.attribute: n.value for n in source.absorbed if n.rewrite == PREFIX}
+    scale, shift = cast(known.get("scale", 1.0)), cast(known.get("shift", 0.0))
+    return (x.astype(np.float64) - shift) / scale
+
+
 @dataclass(frozen=True)
 class Subject:
     """A model in one precision, with its graph as imported."""
@@ -83,20 +96,13 @@ class Subject:
                 layer.finalize_state()  # it computes with a copy of its weights
 
     def feed(self, x: np.ndarray) -> Any:
-        """The tensor that the model's own input layers rescale to `x`.
+        """The tensor that the model's own input layers rescale to `x`."""
 
-        Two models that differ in them alone see the same (rewrite "input prefix").
-        """
-        (source,) = (op for op in canonical(self.graph).ops if op.kind == "input")
-        known = {n.attribute: n.value for n in source.absorbed if n.rewrite == PREFIX}
-        # As the layer casts them: TensorFlow makes float32 of a Python number first.
-        scale, shift = (
-            keras.ops.convert_to_numpy(
-                keras.ops.cast(known.get(name, nothing), self.dtype)
-            )
-            for name, nothing in (("scale", 1.0), ("shift", 0.0))
-        )
-        raw = (x.astype(np.float64) - shift) / scale
+        def cast(value: float) -> np.ndarray:
+            # As the layer does: TensorFlow makes float32 of a Python number first.
+            return keras.ops.convert_to_numpy(keras.ops.cast(value, self.dtype))
+
+        raw = before_prefix(self.graph, x, cast)
         return keras.ops.convert_to_tensor(raw.astype(self.dtype))
 
     def run(self, x: np.ndarray, tensors: Sequence[int] = ()) -> list[np.ndarray]:

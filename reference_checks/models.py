@@ -82,8 +82,16 @@ class Model:
         return self._allocated.values
 
     def run(self, x: np.ndarray, tensors: Sequence[int] = ()) -> list[np.ndarray]:
-        """The outputs, then `graph.tensors` of these numbers, for a batch `x`."""
-        return self._allocated.run(x, tensors)
+        """The outputs, then `graph.tensors` of these numbers, for a batch `x`.
+
+        `x` is what the model's own rescaling of its input gives, if it has one.
+        """
+        from reference_checks.equivalence import Subject, before_prefix
+
+        source = self._allocated
+        if not isinstance(source, Subject):  # which does that itself
+            x = before_prefix(source.graph, x)
+        return source.run(x, tensors)
 
     @property
     def keras(self) -> Any | None:
