@@ -194,8 +194,14 @@ def parser() -> argparse.ArgumentParser:
         "--from", dest="results", type=Path, nargs="+", default=[RESULTS], metavar="FILE",
         help=f"several are joined, paper by paper (default: {RESULTS})",
     )  # fmt: skip
-    command.add_argument("--out", type=Path, required=True, metavar="DIR")
+    command.add_argument("--out", type=Path, metavar="DIR", help="write the site")
     command.add_argument("--compare", type=Path, metavar="OLD", help=COMPARE)
+    command.add_argument(
+        "--readme", type=Path, metavar="FILE", help="rewrite its table of networks"
+    )
+    command.add_argument(
+        "--coverage", type=Path, metavar="FILE", help="write what is not covered"
+    )
 
     command = add(
         "schema",

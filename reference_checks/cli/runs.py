@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -269,17 +270,29 @@ def _old(arguments: argparse.Namespace) -> Any:
 
 
 def report(arguments: argparse.Namespace) -> int:
-    from reference_checks.report import write_all
+    from reference_checks.report import coverage, readme, write_all
     from reference_checks.results import Results
 
     for path in arguments.results:
         if not path.is_file():
             raise InputError(f"{path}: no results; paperspec check --json {path}")
+    wanted = (arguments.out, arguments.readme, arguments.coverage)
+    if wanted == (None, None, None):
+        raise InputError(
+            "say what to write: --out DIR, --readme FILE or --coverage FILE"
+        )
     old = _old(arguments)
-    results = None
-    for path in arguments.results:
-        found = Results.read(path)
-        results = found if results is None else results.joined(found)
-    paths = write_all(results, arguments.out, old)
-    print(f"{len(paths)} files in {arguments.out}; open {arguments.out / 'index.html'}")
+    results = reduce(Results.joined, map(Results.read, arguments.results))
+    if arguments.readme is not None:
+        readme.write(results, arguments.readme)
+        print(f"the table of networks in {arguments.readme}")
+    if arguments.coverage is not None:
+        start_keras()
+        coverage.write(results, arguments.coverage)
+        print(f"what is not covered: {arguments.coverage}")
+    if arguments.out is not None:
+        paths = write_all(results, arguments.out, old)
+        print(
+            f"{len(paths)} files in {arguments.out}; open {arguments.out / 'index.html'}"
+        )
     return 0

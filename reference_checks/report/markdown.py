@@ -85,23 +85,24 @@ def _paper(paper: Identity, found: list[Line]) -> Iterator[str]:
     for line in found:
         cells = [line.cells[name] for name in COLUMNS]
         verdicts.append((line.variant, line.subject, *cells, line.verdict))
-    yield from _table(heads, verdicts)
+    yield from table(heads, verdicts)
     heads = ("deviation", "what", "params", "multiply-adds", "source")
     deviations = []
     for id, entry in paper.deviations.items():
         costs = map(per_variant, (entry.params, entry.multiply_adds))
         deviations.append((id, entry.what, *costs, entry.source))
-    yield from _table(heads, deviations)
+    yield from table(heads, deviations)
     heads = ("erratum", "what", "measured", "cost", "tried", "source")
     errata = []
     for id, entry in paper.errata.items():
         costs = map(per_variant, (entry.measured, entry.cost))
         tried = "; ".join(entry.tried) or ABSENT
         errata.append((id, entry.what, *costs, tried, entry.source))
-    yield from _table(heads, errata)
+    yield from table(heads, errata)
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str | Cell]]) -> Iterator[str]:
+def table(heads: Sequence[str], rows: Iterable[Sequence[str | Cell]]) -> Iterator[str]:
+    """The lines of a table, after an empty one; nothing, where there are no rows."""
     for number, row in enumerate(rows):
         if number == 0:
             yield ""
