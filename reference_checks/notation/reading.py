@@ -241,7 +241,7 @@ class _Parser:
             while self.tokens[self.at][0].isalnum():
                 maps.append(self.number(least=0))
             return Step("maps", maps=tuple(maps))
-        if vgg := re.fullmatch(r"(?:conv(\d+)|fc)-(\d+)", name):
+        if "-" in name and (vgg := re.fullmatch(r"(?:conv(\d+)|fc)-(\d+)", name)):
             kernel, units = (
                 part and self.factor(part, column) for part in vgg.groups()
             )
@@ -284,6 +284,7 @@ class _Parser:
 
     def options(self, step: Step) -> Step:
         allowed = OPTIONS.get(step.kind, ())
+        said: dict[str, int | str] = {}
         while allowed and self.take(","):
             word, column = self.next()
             name = word.lower()
@@ -293,14 +294,16 @@ class _Parser:
                 raise NotationError(f"unknown option {word[:40]!r}; {known}", column)
             if option not in allowed:
                 raise NotationError(f"{word!r} does not go with {step.kind}", column)
-            if getattr(step, option) is not None:
+            if option in said or getattr(step, option) is not None:
                 raise NotationError(f"the {option} is said twice", column)
             if option == "activation":
-                step = replace(step, activation=name)
+                said[option] = name
             else:
-                read = self.stride if option == "stride" else self.number
-                step = replace(step, **{option: read()})
-        return step
+                said[option] = self.stride() if option == "stride" else self.number()
+        if not said:
+            return step
+        known = {"stride": step.stride, **said}  # as `replace`, at a third of its cost
+        return Step(step.kind, step.kernel, step.units, **known)
 
     def stride(self) -> int:
         """A number; from a symbol, it holds for the first repetition alone."""
