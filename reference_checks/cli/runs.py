@@ -130,9 +130,10 @@ def _shown(results: Any, old: Any) -> None:
     if old is not None:
         render_changes(old, results, console())
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        from reference_checks.report import annotations
+        from reference_checks.report import github
 
-        print("\n".join(annotations.render(results)))
+        for command in github.render(results):
+            print(command)
 
 
 def _check_own(

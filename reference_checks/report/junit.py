@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from reference_checks.record import Record
-from reference_checks.report.annotations import PLACE
+from reference_checks.report.github import PLACE
 from reference_checks.report.verdicts import message, tone
 from reference_checks.results import Results, failed, in_order, passes
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from report_samples import HOSTILE, STRIDE, sample
 
 from reference_checks.record import Verdict
-from reference_checks.report import annotations, badges, compare, junit, markdown
+from reference_checks.report import badges, compare, github, junit, markdown
 from reference_checks.results import Results
 
 # Annotations ------------------------------------------------------------------------------
@@ -23,12 +23,12 @@ def test_a_contradiction_is_annotated_at_its_line_of_the_spec():
         "title=resnet/resnet50 multiply_adds::resnet/resnet50 multiply_adds: the paper"
         " prints 3.8x10^9 (Table 1, papers/resnet.yaml:41:9)%0Ameasured 4,089,184,256;"
         " neither rounds nor truncates to the printed digits"
-    ] == annotations.render(sample(STRIDE))
-    assert [] == annotations.render(sample())
+    ] == github.render(sample(STRIDE))
+    assert [] == github.render(sample())
 
 
 def test_a_contradiction_without_a_place_is_annotated_all_the_same():
-    (command,) = annotations.render(sample(replace(STRIDE, at=None)))
+    (command,) = github.render(sample(replace(STRIDE, at=None)))
     assert command.startswith("::error title=resnet/resnet50 multiply_adds::")
 
 
@@ -36,7 +36,7 @@ def test_a_contradiction_without_a_place_is_annotated_all_the_same():
 def test_no_text_starts_a_command_of_its_own(detail, variant):
     """A line break, a colon or a comma cannot leave its property."""
     planted = replace(STRIDE, detail=detail + "\n::stop-commands::x", variant=variant)
-    (command,) = annotations.render(sample(planted))
+    (command,) = github.render(sample(planted))
     assert not {"\n", "\r"} & set(command)
     properties = command.removeprefix("::error ").split("::")[0]
     assert ["file", "line", "col", "title"] == re.findall(r"(?:^|,)(\w+)=", properties)
