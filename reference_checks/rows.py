@@ -1,7 +1,8 @@
 """Rows of a layer table, read back from the op graph.
 
 A row is the part of the graph whose layers carry its name.  Read backwards from its last
-op, it decomposes into sequences, residual additions and concatenated branches, in the
+op, it decomposes into sequences, residual additions, concatenated branches and, where
+branches share more than what enters, wirings (`wirings`), in the
 notation of the printed tables, so that measured and printed cells can be compared and
 shown side by side.
 """
@@ -12,9 +13,11 @@ import heapq
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from reference_checks.graph import Graph, Op
-from reference_checks.notation import Branches, Item, Residual, Step
+from reference_checks.notation import Block, Branches, Item, Residual, Step, Wiring
+from reference_checks.wirings import wiring
 
 WORDS = {"silu": "swish", "hard_silu": "hard-swish"}
 
@@ -40,7 +43,7 @@ def read(graph: Graph, rows: Sequence[str | None]) -> dict[str, Row]:
         inside = frozenset(ops)
         first = next((i for i in ops if graph.ops[i].inputs), ops[0])
         entering = graph.in_shape(graph.ops[first]) if graph.ops[first].inputs else ()
-        items = _sequence(graph, ops[-1], inside, None)
+        items = _repeated(_sequence(graph, ops[-1], inside, None))
         found[row] = Row(entering, graph.ops[ops[-1]].shape, items, tuple(ops))
     return found
 
@@ -55,6 +58,14 @@ def _sequence(
         op = graph.ops[at]
         if len(set(op.inputs)) > 1:
             fork = _fork(graph, op.inputs)
+            if op.kind == "concat" and _entangled(graph, op.inputs, inside, fork):
+                found = wiring(
+                    graph, at, inside, lambda i: _step(graph, i, graph.ops[i])
+                )
+                if found is not None:
+                    item, at = found
+                    items.append(item)
+                    continue
             branches = [_sequence(graph, i, inside, fork) for i in op.inputs]
             gate = _squeeze_excite(branches) if op.kind == "multiply" else None
             # A concatenation with its own input is a shortcut too (DenseNet).
@@ -78,6 +89,20 @@ def _branches(
     graph: Graph, ends: Sequence[int], inside: frozenset[int], fork: int | None
 ) -> Branches:
     """The concatenated branches; neighbours that part later are branches within one."""
+    branches = []
+    for group in _groups(graph, ends, inside, fork):
+        parting = _fork(graph, group)
+        items = _sequence(graph, parting, inside, fork)
+        if len(group) > 1:
+            items = (*items, _branches(graph, group, inside, parting))
+        branches.append(items)
+    return Branches(tuple(branches))
+
+
+def _groups(
+    graph: Graph, ends: Sequence[int], inside: frozenset[int], fork: int | None
+) -> list[list[int]]:
+    """The ends of branches, with neighbours that part later than at the fork together."""
     groups: list[list[int]] = []
     for end in ends:
         parting = _fork(graph, (groups[-1][0], end)) if groups else None
@@ -85,14 +110,44 @@ def _branches(
             groups[-1].append(end)
         else:
             groups.append([end])
-    branches = []
-    for group in groups:
-        parting = _fork(graph, group)
-        items = _sequence(graph, parting, inside, fork)
-        if len(group) > 1:
-            items = (*items, _branches(graph, group, inside, parting))
-        branches.append(items)
-    return Branches(tuple(branches))
+    return groups
+
+
+def _entangled(
+    graph: Graph, ends: Sequence[int], inside: frozenset[int], fork: int | None
+) -> bool:
+    """Whether branches have an op in common after the fork."""
+    seen: set[int] = set()
+    for group in _groups(graph, ends, inside, fork):
+        branch: set[int] = set()
+        waiting = [i for i in group if i in inside and i != fork]
+        while waiting:
+            index = waiting.pop()
+            if index in seen:
+                return True
+            branch.add(index)
+            waiting.extend(
+                i
+                for i in graph.ops[index].inputs
+                if i in inside and i != fork and i not in branch
+            )
+        seen |= branch
+    return False
+
+
+def _repeated(items: tuple[Item, ...]) -> tuple[Item, ...]:
+    """The items with equal cells that follow each other as one block."""
+    cells: list[tuple[Item, ...]] = []
+    start = 0
+    for number, item in enumerate(items, 1):
+        if isinstance(item, Wiring):
+            cells.append(items[start:number])
+            start = number
+    blocks: list[Item] = []
+    for cell, run in groupby(cells):
+        times = len(list(run))
+        blocks.extend([Block(cell, times)] if times > 1 else cell)
+    return (*blocks, *items[start:])
 
 
 def _steps(items: tuple[Item, ...]) -> int:

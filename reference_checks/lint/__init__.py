@@ -190,6 +190,11 @@ def unused(paper: Paper) -> Iterator[Problem]:
     for name, table in spec.tables.items():
         texts = [cell for row in table.rows.values() for cell in row.columns.values()]
         texts += [module.notation for module in table.modules.values()]
+        texts += [
+            str(spec.errata[row.erratum].measured)
+            for row in table.rows.values()
+            if row.erratum in spec.errata
+        ]
         words = set(re.findall(r"[\w.]+", " ".join(texts)))
         for module in table.modules.keys() - words:
             message = f"no cell names {module!r}; name it there or leave it out"

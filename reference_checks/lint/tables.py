@@ -13,6 +13,7 @@ from reference_checks.notation import (
     Item,
     NotationError,
     Step,
+    Wiring,
     flat,
     leaving,
     parse,
@@ -196,7 +197,22 @@ def _reach(
                 ]
                 if None in ends:
                     return None
-                low, high = max(end[0] for end in ends), min(end[1] for end in ends)
+                low, high = _common(ends)
+            case Wiring(sums, concat):
+                extents = {"h": (low, high), "g": None}
+                for total in sums:
+                    ends = [
+                        _reach(path.items, extents[path.source], axis, default)
+                        for path in total.paths
+                        if extents[path.source]
+                    ]
+                    if None in ends:
+                        return None
+                    extents[total.name] = _common(ends)
+                found = _common(filter(None, (extents[name] for name in concat)))
+                if found is None:
+                    return None
+                low, high = found
             case Block(inner, repeats, stride):
                 within = default
                 if stride is not None:
@@ -212,3 +228,11 @@ def _reach(
                         break  # and so would all others leave it
                     low, high = found
     return low, high
+
+
+def _common(ends: Iterable[tuple[int, int]]) -> tuple[int, int] | None:
+    """The extents that all the ways leave; None where none is known."""
+    ends = list(ends)
+    if not ends:
+        return None
+    return max(low for low, _ in ends), min(high for _, high in ends)

@@ -30,6 +30,9 @@ Steps are put together:
     [a; b] x3                         repeated
     [a; b] x3, stride 2               … with stride 2 somewhere in the first repetition
     {a; b | c}                        branches, concatenated in order
+    (s = h; a + g; b | t = s; a + h) {s | t}
+                                      sums of paths from named tensors, some concatenated:
+                                      h is what enters, g comes from farther back
 
 The grammar, where `n` is an integer, a symbol, a product (`t*k`) or a quotient, rounded
 down (`k/2`, DenseNet's compression):
@@ -37,6 +40,9 @@ down (`k/2`, DenseNet's compression):
     cell    = "identity" | item { ";" item }
     item    = step | module | "[" cell "]" [ "x" n ] [ ", stride" n ]
             | "{" cell { "|" cell } "}"
+            | "(" sum { "|" sum } ")" "{" name { "|" name } "}"
+    sum     = name "=" path { "+" path }
+    path    = name { ";" item }
     step    = n "x" n "," n { option }
             | n "x" n ( "conv" | "depthwise" | "max pool" | "average pool" | "sub-sampling" )
               { option }
@@ -49,6 +55,9 @@ A module is a name for a cell.  Symbols (t, c, n, s …) are the table's columns
 numbers.  The symbol k is reserved: the channels that enter the block, the module or the
 row.  A stride that a symbol gives inside a repeated block belongs to the first
 repetition, the others have stride 1 (MobileNetV2, caption of Table 2).
+
+g is made to fit h, with as many channels; where g comes from is not said, nor, if more
+than one path starts from it, how it is made to fit.
 
 What a cell does not say, such as an activation, agrees with anything.  Only a stride is
 said by silence: it is 1, except for pooling.
@@ -67,8 +76,11 @@ from reference_checks.notation.items import (
     Branches,
     Item,
     NotationError,
+    Path,
     Residual,
     Step,
+    Sum,
+    Wiring,
     flat,
     leaving,
     size,
@@ -86,8 +98,11 @@ __all__ = [
     "Branches",
     "Item",
     "NotationError",
+    "Path",
     "Residual",
     "Step",
+    "Sum",
+    "Wiring",
     "difference",
     "flat",
     "leaving",

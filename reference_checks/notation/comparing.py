@@ -12,9 +12,11 @@ from reference_checks.notation.items import (
     Item,
     Residual,
     Step,
+    Wiring,
     strides_of,
     unroll,
 )
+from reference_checks.notation.wirings import pairing
 from reference_checks.notation.writing import render
 
 
@@ -71,7 +73,10 @@ def _compare(
 
 
 def _mismatch(
-    want: Step | Branches, have: Step | Branches | None, where: str, free: bool
+    want: Step | Branches | Wiring,
+    have: Step | Branches | Wiring | None,
+    where: str,
+    free: bool,
 ) -> str | None:
     if isinstance(want, Branches) and isinstance(have, Branches):
         if len(want.branches) != len(have.branches):
@@ -84,6 +89,8 @@ def _mismatch(
             if problem:
                 return problem
         return None
+    if isinstance(want, Wiring) and isinstance(have, Wiring):
+        return pairing(want, have, where, lambda *pair: _compare(*pair, "", free))
     if isinstance(want, Step) and isinstance(have, Step) and _agree(want, have, free):
         return None
     activations = isinstance(want, Step) and want.activation is not None
@@ -134,5 +141,5 @@ def _additions(items: Iterable[Item]) -> Iterator[Residual]:
             case Block(inner, repeats):
                 for _ in range(repeats):
                     yield from _additions(inner)
-            case Branches(branches):
-                yield from _additions(chain.from_iterable(branches))
+            case Branches() | Wiring():
+                yield from _additions(chain.from_iterable(item.branches))

@@ -81,6 +81,39 @@ class Branches:
 
 
 @dataclass(frozen=True)
+class Path:
+    """Items that start from a tensor by its name."""
+
+    source: str
+    items: tuple[Item, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sum:
+    """Paths added up, under a name."""
+
+    name: str
+    paths: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """Sums that start from two tensors and from each other, some of them concatenated.
+
+    What enters is `h`; `g` is a tensor from farther back with as many channels, and how it
+    is made to fit is not said.  A sum reads only those before it.  `concat` names, in order, what leaves.
+    """
+
+    sums: tuple[Sum, ...]
+    concat: tuple[str, ...]
+
+    @property
+    def branches(self) -> tuple[tuple[Item, ...], ...]:
+        """The items of every path."""
+        return tuple(path.items for total in self.sums for path in total.paths)
+
+
+@dataclass(frozen=True)
 class Residual:
     """An addition, as measured: `shortcut` is () for the identity."""
 
@@ -88,7 +121,7 @@ class Residual:
     shortcut: tuple[Item, ...] = ()
 
 
-Item = Step | Block | Branches | Residual
+Item = Step | Block | Branches | Residual | Wiring
 
 
 def size(text: str) -> tuple[int, ...]:
@@ -134,7 +167,20 @@ def leaving(items: Iterable[Item], channels: int | None) -> int | None:
             case Branches(branches):
                 parts = [leaving(branch, channels) for branch in branches]
                 channels = None if None in parts else sum(parts)
+            case Wiring(sums, concat):
+                known = widths(sums, channels)
+                parts = [known[name] for name in concat]
+                channels = None if None in parts else sum(parts)
     return channels
+
+
+def widths(sums: Iterable[Sum], channels: int | None) -> dict[str, int | None]:
+    """The channels of each tensor of a wiring that `channels` enter; None is not known."""
+    known = {"h": channels, "g": channels}
+    for total in sums:
+        parts = (leaving(path.items, known[path.source]) for path in total.paths)
+        known[total.name] = next((part for part in parts if part is not None), None)
+    return known
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,11 +190,11 @@ class Repetition:
     stride: int
 
 
-Unrolled = Iterator[tuple[Step | Branches, Repetition | None]]
+Unrolled = Iterator[tuple[Step | Branches | Wiring, Repetition | None]]
 
 
 def unroll(items: Iterable[Item], around: Repetition | None = None) -> Unrolled:
-    """Steps and branches in order, each with the strided repetition that it is in."""
+    """Steps, branches and wirings in order, each with the strided repetition that it is in."""
     for item in items:
         match item:
             case Block(inner, repeats, None):
@@ -171,6 +217,8 @@ def strides_of(items: Iterable[Item]) -> set[tuple[int, ...]]:
         here: set[tuple[int, ...]] = {()}
         if isinstance(item, Branches):
             here = set().union(*map(strides_of, item.branches))
+        elif isinstance(item, Wiring):
+            here = _routes(item)
         elif (item.stride or 1) != 1:
             here = {(item.stride,)}
         if around is not seen and around is not None and around.stride != 1:
@@ -178,3 +226,16 @@ def strides_of(items: Iterable[Item]) -> set[tuple[int, ...]]:
         seen = around
         found = {(before + after)[:2] for before in found for after in here}
     return found
+
+
+def _routes(wiring: Wiring) -> set[tuple[int, ...]]:
+    """The strides along each way from `h` to what leaves."""
+    ways: dict[str, set[tuple[int, ...]]] = {"h": {()}, "g": set()}
+    for total in wiring.sums:
+        ways[total.name] = {
+            (before + after)[:2]
+            for path in total.paths
+            for before in ways[path.source]
+            for after in strides_of(path.items)
+        }
+    return set().union(*(ways[name] for name in wiring.concat))

@@ -24,13 +24,17 @@ from reference_checks.notation.items import (
     Branches,
     Item,
     NotationError,
+    Path,
     Step,
+    Sum,
+    Wiring,
     leaving,
     strides_of,
+    widths,
 )
 
 _TOKEN = re.compile(
-    r"(?P<word>[A-Za-z0-9_]+(?:-(?!d\b)[A-Za-z0-9_]+)*)|(?P<mark>-d\b|[][{}|;,*/])|\S"
+    r"(?P<word>[A-Za-z0-9_]+(?:-(?!d\b)[A-Za-z0-9_]+)*)|(?P<mark>-d\b|[][{}()|;,*/=+])|\S"
 )
 
 
@@ -142,14 +146,14 @@ class _Parser:
 
     def item(self) -> tuple[Item, ...]:
         word, column = self.tokens[self.at]
-        if word not in ("[", "{") and word not in self.modules:
+        if word not in ("[", "{", "(") and word not in self.modules:
             return (self.step(),)
         if self.nesting == MAX_NESTING:
             raise NotationError(f"nested more than {MAX_NESTING} deep", column)
         self.at += 1
         self.nesting += 1
-        read = {"[": self.block, "{": self.branches}.get(word, self.module)
-        items = read()
+        read = {"[": self.block, "{": self.branches, "(": self.wiring}
+        items = read.get(word, self.module)()
         self.nesting -= 1
         return items
 
@@ -181,6 +185,40 @@ class _Parser:
             found.append(self.items())
         self.expect("}")
         return (Branches(tuple(found)),)
+
+    def wiring(self) -> tuple[Item, ...]:
+        entering, sums = self.channels, []
+        known = widths(sums, entering)
+        while not sums or self.take("|"):
+            name, column = self.next()
+            if not name[:1].isalpha() or name in known:
+                raise NotationError(f"{name[:40]!r} cannot be a new name", column)
+            self.expect("=")
+            paths = [self.path(known)]
+            while self.take("+"):
+                paths.append(self.path(known))
+            sums.append(Sum(name, tuple(paths)))
+            known = widths(sums, entering)
+        self.expect(")")
+        self.expect("{")
+        concat = [self.source(known)]
+        while self.take("|"):
+            concat.append(self.source(known))
+        self.expect("}")
+        return (Wiring(tuple(sums), tuple(concat)),)
+
+    def path(self, known: Mapping[str, int | None]) -> Path:
+        self.spend(1)
+        source = self.source(known)
+        self.channels = known[source]
+        return Path(source, self.items() if self.take(";") else ())
+
+    def source(self, known: Mapping[str, int | None]) -> str:
+        word, column = self.next()
+        if word not in known:
+            named = nearest(word, known)
+            raise NotationError(f"{word[:40]!r} names no tensor{named}", column)
+        return word
 
     def block(self) -> tuple[Item, ...]:
         start, outer, budget = self.at, (self.k, self.first), self.budget[0]

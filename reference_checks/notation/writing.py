@@ -13,6 +13,7 @@ from reference_checks.notation.items import (
     Item,
     Residual,
     Step,
+    Wiring,
     strides_of,
 )
 
@@ -34,6 +35,8 @@ def render(items: Iterable[Item], *, activations: bool = False) -> str:
             case Branches(branches):
                 parts = [render(branch, activations=activations) for branch in branches]
                 text, taken = "{" + " | ".join(parts) + "}", 1
+            case Wiring() as wiring:
+                text, taken = _render_wiring(wiring, activations), 1
             case Block() as block:
                 text, taken = _render_blocks(block, items, activations)
             case Residual() as residual:
@@ -68,6 +71,20 @@ def _render_step(step: Step, activations: bool) -> str:
     if activations and step.activation:
         parts.append(step.activation)
     return ", ".join(parts)
+
+
+def _render_wiring(wiring: Wiring, activations: bool) -> str:
+    sums = []
+    for total in wiring.sums:
+        paths = (
+            "; ".join(
+                [path.source]
+                + [render(path.items, activations=activations)] * bool(path.items)
+            )
+            for path in total.paths
+        )
+        sums.append(f"{total.name} = {' + '.join(paths)}")
+    return f"({' | '.join(sums)}) {{{' | '.join(wiring.concat)}}}"
 
 
 def _brackets(inside: str, repeats: int, stride: int | None = None) -> str:
@@ -132,6 +149,18 @@ def _bare(items: Iterable[Item]) -> tuple[Item, ...]:
                 bare.append(Residual(_bare(main), _bare(shortcut)))
             case Block(inner, repeats):
                 bare.append(Block(_bare(inner), repeats))
+            case Wiring(sums):
+                plain = (
+                    replace(
+                        total,
+                        paths=tuple(
+                            replace(path, items=_bare(path.items))
+                            for path in total.paths
+                        ),
+                    )
+                    for total in sums
+                )
+                bare.append(replace(item, sums=tuple(plain)))
             case Step():
                 bare.append(replace(item, stride=None))
     return tuple(bare)

@@ -277,6 +277,11 @@ NEEDS = "needs either 'absorbed_by' and 'attribute', or 'knob' alone"
             'columns: {all: §"7x7, 64"}',
             f"height 224 leaves between 218 and 224, printed is 112x112x64; {AMEND}",
         ),
+        (
+            'output: 112x112\n        columns: {all: "7x7, 64, stride 2"}',
+            'columns: {all: §"(a = h; 7x7, 64 + g; 7x7, 64) {a}"}',
+            f"height 224 leaves between 218 and 224, printed is 112x112x64; {AMEND}",
+        ),
         # Notation, at the place inside the cell.
         ("7x7, 64, stride 2", "7x7, 64, §strid 2", "unknown option 'strid'; did you"),
         ("3x3, 128] x2", "3x3, 128 §x2", "expected ']', found 'x2'"),
@@ -285,7 +290,7 @@ NEEDS = "needs either 'absorbed_by' and 'attribute', or 'knob' alone"
         (
             '"3x3 max pool, stride 2; [3x3, 128; 3x3, 128] x2"',
             ">-\n            3x3 max pool, stride 2;\n            [3x3, 128; 3x3, 128§) x2",
-            "unexpected ')'",
+            "expected ']', found ')'",
         ),
     ],
 )  # fmt: skip

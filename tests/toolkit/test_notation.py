@@ -13,8 +13,11 @@ from reference_checks.notation import (
     Block,
     Branches,
     NotationError,
+    Path,
     Residual,
     Step,
+    Sum,
+    Wiring,
     difference,
     flat,
     leaving,
@@ -103,6 +106,15 @@ def test_identity_is_nothing_at_all() -> None:
         parse("identity; softmax")
 
 
+def test_a_wiring_is_named_sums() -> None:
+    """NASNet's Figure 4: blocks of what enters, of a tensor from before, and of blocks."""
+    one = Sum("a", (Path("h", (A, B)), Path("g")))
+    two = Sum("b", (Path("a", (B,)), Path("h")))
+    text = "(a = h; 1x1, 64; 3x3, 64 + g | b = a; 3x3, 64 + h) {g | a | b}; 1x1, 256"
+    assert (Wiring((one, two), ("g", "a", "b")), C) == parse(text)
+    assert text == render(parse(text))
+
+
 def test_symbols_stand_for_integers() -> None:
     """Filters, kernels, strides, repeats and products of them; k is what enters."""
     symbols = {"n": 2, "f": 3, "c": 8}
@@ -136,6 +148,10 @@ def test_channels_are_tracked_through_everything() -> None:
     assert 2 == leaving(parse("maps 0 4; 3x3 depthwise"), 6)
     # Concatenating what enters with 32 more, three times over (DenseNet).
     assert 64 + 3 * 32 == leaving(parse("[{3x3, 32 | 1x1 max pool}] x3"), 64)
+    # g is made to fit h.
+    cell = "(a = h; 1x1, 7 + g; 1x1, 7 | b = a; 3x3 depthwise + a) {g | a | b}"
+    assert 5 + 7 + 7 == leaving(parse(cell), 5)
+    assert None is leaving(parse(cell), None)
     # k in a branch is still what entered the block.
     assert parse("{1x1, 8; 3x3, 6 | 1x1, 6}") == parse(
         "{1x1, 8; 3x3, k | 1x1, k}", channels=6
@@ -154,6 +170,14 @@ def test_channels_are_tracked_through_everything() -> None:
         ("[3x3, 64", 8, "expected ']', found the end"),
         ("{1x1, 64 | }", 11, "expected a step, found '}'"),
         ("", 0, "expected a step, found the end"),
+        ("(a = h + b) {a}", 9, "'b' names no tensor; known: h, g"),
+        ("(a = h | b = aa) {b}", 13, "'aa' names no tensor; did you mean 'a'?"),
+        ("(a = h | a = g) {a}", 9, "'a' cannot be a new name"),
+        ("(h = g) {h}", 1, "'h' cannot be a new name"),
+        ("(a = h) {a | b}", 13, "'b' names no tensor"),
+        ("(a = h; 3x3, 8)", 15, "expected '{', found the end"),
+        ("(a = h; 3x3, 8 {a}", 15, "expected ')', found '{'"),
+        ("(a) {a}", 2, "expected '=', found ')'"),
         ("3x3, 64;", 8, "expected a step, found the end"),
         ("64", 2, "expected '-d', found the end"),
         ("64-d cf", 5, "expected 'fc' or 'rbf', found 'cf'"),
@@ -195,7 +219,7 @@ def test_k_cannot_be_redefined() -> None:
 
 
 @settings(deadline=None)
-@given(st.text("[]{}|;,*-xkd0123 poolmaxstridefc", max_size=40))
+@given(st.text("[]{}()|;,*-=+xkd0123 poolmaxstridefcgh", max_size=40))
 def test_any_text_parses_or_is_refused(text) -> None:
     """Nothing but NotationError, with a column inside the text."""
     column = 0
@@ -245,12 +269,29 @@ steps = st.one_of(
 )  # fmt: skip
 
 
+@st.composite
+def wirings(draw, items) -> Wiring:
+    """Sums of paths from h, g and the sums before."""
+    known, sums = ["h", "g"], []
+    for name in draw(st.sampled_from(["a", "ab", "abc"])):
+        first, *sources = draw(st.lists(st.sampled_from(known), min_size=1, max_size=3))
+        paths = [Path(first, draw(sequences(items)))]
+        paths += [Path(s, draw(st.just(()) | sequences(items))) for s in sources]
+        sums.append(Sum(name, tuple(paths)))
+        known.append(name)
+    # Every sum is needed.
+    read = {path.source for total in sums for path in total.paths}
+    ends = tuple(total.name for total in sums if total.name not in read)
+    return Wiring(tuple(sums), draw(st.sampled_from([ends, ("g", *ends)])))
+
+
 rows = sequences(
     st.recursive(
         steps,
         lambda items: st.one_of(
             st.builds(Block, sequences(items), st.integers(1, 3)),
             st.builds(Branches, sequences(sequences(items))),
+            wirings(items),
         ),
         max_leaves=12,
     )
@@ -465,6 +506,91 @@ def test_planted_errors_in_a_stage_are_named(measured, shortcut, expected) -> No
 def test_only_what_is_said_is_compared(printed, measured, expected) -> None:
     """Silence agrees with anything, except about strides."""
     assert expected == difference(parse(printed), parse(measured))
+
+
+CELL = "(a = h; 3x3, 8 + g; 5x5, 8 | b = a; 1x1, 8 + h; 3x3 max pool) {g | a | b}"
+
+
+@pytest.mark.parametrize(
+    ("measured", "expected"),
+    [
+        (CELL, None),
+        (  # other names, another order of adding
+            "(x = g; 5x5, 8 + h; 3x3, 8 | y = h; 3x3 max pool, stride 2 + x; 1x1, 8)"
+            " {g | x | y}", None,
+        ),
+        (  # another kernel
+            CELL.replace("5x5", "3x3"),
+            "step 1: printed a = h; 3x3, 8 + g; 5x5, 8, measured a = h; 3x3, 8 + g; 3x3, 8",
+        ),
+        (  # what enters for what was before
+            CELL.replace("g; 5x5", "h; 5x5"),
+            "step 1: printed a = h; 3x3, 8 + g; 5x5, 8, measured a = h; 3x3, 8 + h; 5x5, 8",
+        ),
+        (  # the two swapped
+            CELL.replace("h; 3x3, 8 + g", "g; 3x3, 8 + h"),
+            "step 1: printed a = h; 3x3, 8 + g; 5x5, 8, measured a = g; 3x3, 8 + h; 5x5, 8",
+        ),
+        (  # a block reads something else
+            CELL.replace("b = a", "b = g"),
+            "step 1: printed b = a; 1x1, 8 + h; 3x3 max pool,"
+            " measured b = g; 1x1, 8 + h; 3x3 max pool",
+        ),
+        (  # a path more
+            CELL.replace("b = a", "b = g + a"),
+            "step 1: printed b = a; 1x1, 8 + h; 3x3 max pool,"
+            " measured b = g + a; 1x1, 8 + h; 3x3 max pool",
+        ),
+        (  # not all of them concatenated
+            CELL.replace("{g | a", "{a"),
+            "step 1: printed 3 tensors concatenated (g, a, b), measured 2 (a, b)",
+        ),
+        (  # in another order
+            CELL.replace("{g | a", "{a | g"),
+            "step 1: printed g, measured a = h; 3x3, 8 + g; 5x5, 8",
+        ),
+        (  # not one block, read twice, but two alike
+            "(a = h; 3x3, 8 + g; 5x5, 8 | c = h; 3x3, 8 + g; 5x5, 8"
+            " | b = c; 1x1, 8 + h; 3x3 max pool) {g | a | b}",
+            "step 1: printed b = a; 1x1, 8 + h; 3x3 max pool,"
+            " measured b = c; 1x1, 8 + h; 3x3 max pool",
+        ),
+        ("3x3, 8", f"step 1: printed {CELL}, measured 3x3, 8"),
+    ],
+)  # fmt: skip
+def test_wirings_agree_whatever_the_names(measured, expected) -> None:
+    """Each sum adds the same paths, in any order; what is concatenated is in order."""
+    assert expected == difference(parse(CELL), parse(measured))
+
+
+def test_a_difference_is_told_where_it_is() -> None:
+    """Not where it shows first: e reads a, and a is wrong."""
+    printed = "(a = h; 5x5, 8 + g | e = a; 3x3, 8 + h) {e}"
+    assert (
+        "step 1: printed a = h; 5x5, 8 + g, measured a = h; 3x3, 8 + g"
+        == difference(parse(printed), parse(printed.replace("5x5", "3x3")))
+    )
+
+
+def test_a_sum_that_nothing_needs_is_a_difference() -> None:
+    """All that is printed is measured."""
+    printed = parse("(a = h; 3x3, 8 + g | b = h; 5x5, 8 + g) {a}")
+    found = difference(printed, parse("(a = h; 3x3, 8 + g) {a}"))
+    assert "step 1: printed 2 sums, measured 1" == found
+
+
+def test_the_strides_of_a_wiring_are_those_of_its_ways() -> None:
+    """A Reduction Cell halves the map once on each way from what enters."""
+    cell = "[(a = h; 3x3, 8 + g; 5x5, 8 | b = a; 1x1, 8 + h; 3x3, 8) {b}], stride 2"
+    once = (
+        "(a = h; 3x3, 8, stride 2 + g; 5x5, 8, stride 2"
+        " | b = a; 1x1, 8 + h; 3x3, 8, stride 2) {b}"
+    )
+    assert None is difference(parse(cell), parse(once))
+    twice = once.replace("1x1, 8", "1x1, 8, stride 2")
+    assert difference(parse(cell), parse(twice)).startswith(
+        "steps 1 to 1: printed stride 2 once, measured (a = h; 3x3, 8, stride 2"
+    )
 
 
 def test_a_quotient_rounds_down() -> None:

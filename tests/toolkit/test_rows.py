@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import keras
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from keras import layers, ops
 
 from reference_checks import rows
 from reference_checks.from_keras import from_keras, unallocated
-from reference_checks.notation import Branches, Residual, Step
+from reference_checks.graph import Graph, Op
+from reference_checks.notation import Block, Branches, Residual, Step, render
+from reference_checks.wirings import nearest_cut
 
 
 def read(function, shape=(8, 8, 4), names=("r",)):
@@ -179,6 +185,176 @@ def test_a_row_is_named_by_the_longest_prefix():
 
     found = read(network, names=("conv_1", "conv_10"))
     assert [2, 3] == [found[name].items[0].units for name in ("conv_1", "conv_10")]
+
+
+def cell(h, g, name, wrong=None, order=1):
+    """a = 3x3 h + 5x5 g, b = 3x3 a + pooled h; g, a and b are concatenated."""
+    h = conv(4, 1, name=name + "_h")(h)
+    source = h if wrong == "source" else g
+    paths = [conv(4, name=name + "_l")(h), conv(4, 5, name=name + "_r")(source)]
+    a = layers.Add(name=name + "_a")(paths[::order])
+    pooled = layers.MaxPooling2D(3, 1, "same", name=name + "_p")(h)
+    b = layers.Add(name=name + "_b")([conv(4, name=name + "_s")(a), pooled][::order])
+    parts = [a, b] if wrong == "concat" else [g, a, b]
+    return layers.Concatenate(name=name)(parts)
+
+
+def fitted(g, name):
+    return conv(4, 1, name=name + "_g")(layers.ReLU(name=name + "_g_relu")(g))
+
+
+def searched(count, wrong=None, order=1):
+    """Cells that each read what left the two before."""
+
+    def network(x):
+        g = conv(4, name="before_g")(x)
+        h = conv(3, name="before_h")(conv(5, name="before_1")(g))
+        for i in range(count):
+            name = f"r_{i}"
+            last = wrong if i == count - 1 else None
+            old = fitted(g, name)
+            g, h = h, cell(h, old, name, last, order)
+        return h
+
+    return network
+
+
+CELL = "(a = h; 3x3, 4 + g; 5x5, 4 | b = h; 3x3 max pool, stride 1 + a; 3x3, 4) {g | a | b}"
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_cells_of_two_tensors_are_wirings(order):
+    """What left the cell before is h, after its 1x1; equal cells are one block."""
+    (block,) = read(searched(3, order=order), names=("r", "before"))["r"].items
+    assert isinstance(block, Block)
+    assert f"[1x1, 4; {CELL}] x3" == render([block])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        (
+            "source",
+            "(a = g; 1x1, 4 | b = h; 3x3, 4 + h; 5x5, 4"
+            " | c = h; 3x3 max pool, stride 1 + b; 3x3, 4) {a | b | c}",
+        ),
+        (
+            "concat",
+            "(a = g; 1x1, 4; 5x5, 4 + h; 3x3, 4"
+            " | b = h; 3x3 max pool, stride 1 + a; 3x3, 4) {a | b}",
+        ),
+    ],
+)
+def test_an_error_in_one_cell_is_seen_there(wrong, text):
+    """A block that reads h for g, and a concatenation without g.
+
+    Where one path alone starts from g, how g is made to fit is of the path.
+    """
+    items = read(searched(3, wrong), names=("r", "before"))["r"].items
+    assert f"[1x1, 4; {CELL}] x2; 1x1, 4; {text}" == render(items)
+
+
+def test_a_first_cell_reads_one_tensor_twice():
+    """Then nothing is g, and what both sides start from has no step."""
+    found = read(lambda x: cell(x, x, "r"))["r"].items
+    text = (
+        "(a = h; 1x1, 4 | b = a; 3x3, 4 + h; 5x5, 4"
+        " | c = a; 3x3 max pool, stride 1 + b; 3x3, 4) {h | b | c}"
+    )
+    assert text == render(found)
+
+
+def test_cells_may_follow_what_is_in_their_row():
+    """A row that starts with a convolution, from which all ways go on."""
+
+    def network(x):
+        g = conv(6, name="r_stem")(x)
+        h = cell(g, g, "r_0")
+        return cell(h, fitted(g, "r_1"), "r_1")
+
+    first, *others = read(network)["r"].items
+    assert step(6) == first
+    assert f"1x1, 4; {CELL}" == render(others[1:])
+
+
+def test_a_sum_beside_another_is_no_tensor_from_before():
+    """What would be left out unsaid is not left out: then nothing is a wiring."""
+
+    def network(x):
+        a = layers.Add(name="r_a")([conv(4, name="r_1")(x), conv(4, name="r_2")(x)])
+        b = layers.Add(name="r_b")([conv(4, name="r_3")(x), conv(4, name="r_4")(x)])
+        left = layers.MaxPooling2D(3, 1, "same", name="r_5")(layers.ReLU(name="r_r")(a))
+        both = layers.Add(name="r_c")([left, conv(4, name="r_6")(b)])
+        return layers.Concatenate(name="r_cat")([conv(4, name="r_7")(a), both])
+
+    text = (
+        "(a = h; 3x3, 4 + h; 3x3, 4 | b = a; 3x3, 4 | c = h; 3x3, 4 + h; 3x3, 4"
+        " | d = a; 3x3 max pool, stride 1 + c; 3x3, 4) {b | d}"
+    )
+    assert text == render(read(network)["r"].items)
+
+
+def test_what_the_notation_does_not_list_has_no_name():
+    """Two poolings of one padded map are poolings of the map."""
+
+    def network(x):
+        padded = layers.ZeroPadding2D(1, name="r_pad")(x)
+        left = layers.Add(name="r_1")(
+            [layers.MaxPooling2D(3, 1, name="r_p")(padded), conv(4, name="r_a")(x)]
+        )
+        right = layers.AveragePooling2D(3, 1, name="r_q")(padded)
+        return layers.Concatenate(name="r_cat")([left, right])
+
+    text = (
+        "(a = h; 3x3 max pool, stride 1 + h; 3x3, 4"
+        " | b = h; 3x3 average pool, stride 1) {a | b}"
+    )
+    assert text == render(read(network)["r"].items)
+
+
+def ways_past(edges, end, removed):
+    """What is reached from the end against the edges, without passing what is removed."""
+    seen, waiting = set(), [end]
+    while waiting:
+        index = waiting.pop()
+        if index in seen or index in removed:
+            continue
+        seen.add(index)
+        waiting.extend(edges[index])
+    return seen
+
+
+@st.composite
+def dags(draw):
+    """For each op the earlier ones that it reads; the first two read nothing."""
+    size = draw(st.integers(4, 9))
+    readings = [[], []]
+    for index in range(2, size):
+        inputs = st.lists(st.integers(0, index - 1), min_size=1, max_size=3)
+        readings.append(draw(inputs))
+    return readings
+
+
+@settings(deadline=None)
+@given(dags(), st.sets(st.integers(0, 8)))
+def test_the_nearest_cut_is_the_smallest_and_nearest(edges, uncut):
+    """All sets of at most two ops are tried beside it."""
+    ops_ = tuple(Op("add" if i else "input", tuple(i), (1,)) for i in edges)
+    end = len(edges) - 1
+    found = nearest_cut(Graph(ops_, (end,)), end, range(len(edges)), uncut)
+    allowed = [i for i in range(end) if i not in uncut]
+    cuts = {
+        removed: ways_past(edges, end, removed)
+        for size in range(3)
+        for removed in combinations(allowed, size)
+    }
+    cuts = {c: side for c, side in cuts.items() if all(edges[i] for i in side)}
+    if not cuts:
+        assert found is None
+        return
+    smallest = [c for c in cuts if len(c) == min(map(len, cuts))]
+    assert tuple(found) in smallest
+    assert all(cuts[tuple(found)] <= cuts[c] for c in smallest)
 
 
 class Subsampling(layers.Layer):
