@@ -29,7 +29,7 @@ def _cache(tmp_path_factory) -> Iterator[None]:
         yield
 
 
-STEMS = ("lenet5", "mobilenet_v2", "resnet", "squeezenet", "vgg")
+STEMS = ("lenet5", "mobilenet_v2", "nasnet", "resnet", "squeezenet", "vgg")
 
 
 @dataclass(frozen=True)

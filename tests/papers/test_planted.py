@@ -30,6 +30,7 @@ class Plant(NamedTuple):
 
 LENET = IMPLEMENTATIONS.format("lenet5")
 MOBILENET = IMPLEMENTATIONS.format("mobilenet_v2")
+NASNET = IMPLEMENTATIONS.format("nasnet")
 RESNET = IMPLEMENTATIONS.format("resnet")
 SQUEEZENET = IMPLEMENTATIONS.format("squeezenet")
 VGG = IMPLEMENTATIONS.format("vgg")
@@ -39,12 +40,16 @@ RESNET50 = "resnet/resnet50/paper"
 KERAS_RESNET50 = "resnet/resnet50/keras:ResNet50"
 MOBILENET_V2 = "mobilenet_v2/mobilenet_v2/paper"
 KERAS_MOBILENET_V2 = "mobilenet_v2/mobilenet_v2_0.35/keras:MobileNetV2,alpha=0.35"
+NASNET_MOBILE = "nasnet/nasnet_a_4_1056/paper"
+KERAS_NASNET_MOBILE = "nasnet/nasnet_a_4_1056/keras:NASNetMobile"
 SQUEEZENETS = "squeezenet/squeezenet{}/paper"
 VGG16 = "vgg/vgg16/paper"
 KERAS_VGG16 = "vgg/vgg16/keras:VGG16"
 
 STAGES = ("conv2_x", "conv3_x", "conv4_x", "conv5_x")
 BLOCKS = tuple(f"block_{i}" for i in range(1, 6))
+NORMAL = tuple(f"normal_{i}" for i in range(1, 4))
+REDUCTION = tuple(f"reduction_{i}" for i in range(3))
 STRIDE_ON_3X3 = (
     'width, 1, stride, name + "_1", relu=True)\n    x = conv(x, width, 3, 1,',
     'width, 1, 1, name + "_1", relu=True)\n    x = conv(x, width, 3, stride,',
@@ -165,6 +170,53 @@ PRINTED = [
         "3x3 for C's 1x1", VGG,
         "(3, 3, 1),    (3, 3, 1),    (3, 3, 1)", "(3, 3, 1),    (3, 3, 1),    (3, 3, 3)",
         "vgg/vgg16_c/paper", rows("block_5") | {("params", "Table 2")},
+    ),
+    Plant(
+        "another kernel in a block", NASNET,
+        '("a", ("separable", 5, "h"), ("separable", 3, "g"))',
+        '("a", ("separable", 3, "h"), ("separable", 3, "g"))', NASNET_MOBILE,
+        rows(*NORMAL) | {("multiply_adds", "Table 3")},
+    ),
+    Plant(
+        "another state for a block", NASNET,
+        '("b", ("separable", 5, "g"), ("separable", 3, "g"))',
+        '("b", ("separable", 5, "h"), ("separable", 3, "g"))', NASNET_MOBILE,
+        rows(*NORMAL),
+    ),
+    Plant(
+        "another block for a block", NASNET,
+        '("identity",  1, "b")', '("identity",  1, "c")', NASNET_MOBILE,
+        rows(*REDUCTION),
+    ),
+    Plant(
+        "max for average pooling in a block", NASNET,
+        '("d", ("average",   3, "a")', '("d", ("max",       3, "a")', NASNET_MOBILE,
+        rows(*REDUCTION),
+    ),
+    Plant(
+        "Figure 4's concatenation of five", NASNET, '"gabcde"', '"abcde"',
+        NASNET_MOBILE,
+        rows(*NORMAL)
+        | {("channels", "normal_3"), ("params", "Table 3"), ("multiply_adds", "Table 3")},
+    ),
+    Plant(
+        "Figure 4's concatenation of three", NASNET, '"bcde"', '"cde"', NASNET_MOBILE,
+        rows(*REDUCTION) | {("params", "Table 3"), ("multiply_adds", "Table 3")},
+    ),
+    Plant(
+        "another order of concatenation", NASNET, '"gabcde"', '"abcdeg"',
+        NASNET_MOBILE, rows(*NORMAL),
+    ),
+    Plant(
+        "separable convolutions applied once", NASNET,
+        'return conv(x, filters, kernel, 1, name + "_2", layers.SeparableConv2D)',
+        "return x", NASNET_MOBILE,
+        rows(*NORMAL, *REDUCTION)
+        | {("params", "Table 3"), ("multiply_adds", "Table 3")},
+    ),
+    Plant(
+        "a wrong number of filters", SPECS.format("nasnet"),
+        'printed: "1056"', 'printed: "1057"', NASNET_MOBILE, {("channels", "normal_3")},
     ),
     Plant(
         "a renamed row", VGG, 'f"pool_{row}"', 'f"pooling_{row}"',
@@ -320,6 +372,27 @@ OFFICIAL = [
         "dropped shortcut", MOBILENET, "if s == 1 and k == c else y",
         'if s == 1 and k == c and "5_2" not in name else y',
         KERAS_MOBILENET_V2, {STRUCTURE},
+    ),
+    Plant(
+        "another state for a block", NASNET,
+        '("b", ("separable", 5, "g"), ("separable", 3, "g"))',
+        '("b", ("separable", 5, "h"), ("separable", 3, "g"))', KERAS_NASNET_MOBILE,
+        {STRUCTURE},
+    ),
+    Plant(  # no printed number or row tells
+        "the cell before last for the one before", NASNET,
+        "g = before if skip_reduced else g", "g = before", KERAS_NASNET_MOBILE,
+        {STRUCTURE},
+    ),
+    Plant(  # nor here
+        "the same positions twice", NASNET,
+        'halves = [x, layers.Cropping2D(((1, 0), (1, 0)), name=name + "_shift")(y)]',
+        "halves = [x, x]", KERAS_NASNET_MOBILE, {STRUCTURE},
+    ),
+    Plant(
+        "zeros around what is pooled, unrecorded", SPECS.format("nasnet"),
+        'NASNetMobile", deviations: [pooled-zeros, no-dropout]',
+        'NASNetMobile", deviations: [no-dropout]', KERAS_NASNET_MOBILE, {STRUCTURE},
     ),
     Plant(
         "extra filter", MOBILENET, 'conv(x, scaled(32, width), 3',
