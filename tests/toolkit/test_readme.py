@@ -30,7 +30,7 @@ def papers() -> dict[str, Paper]:
 
 
 def results(papers, records) -> Results:
-    found = {stem: identity(paper.spec, "d") for stem, paper in papers.items()}
+    found = {stem: identity(paper) for stem, paper in papers.items()}
     return Results({}, found, {}, tuple(records))
 
 
