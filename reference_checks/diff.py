@@ -42,8 +42,8 @@ PRESENCE = {"": ((None, True), (False, None)), "no ": ((True, None), (None, Fals
 class AbsorbedDifference:
     """One attribute that differs in `layers` aligned ops and that a rewrite absorbs.
 
-    `a` and `b` are the values (None: not there), or, where many differ by one factor, from
-    the lowest to the highest; `params` is what B has more.
+    `a` and `b` are the values (None: not there), or, where many differ by one factor or are
+    not there, from the lowest to the highest; `params` is what B has more.
     """
 
     rewrite: str
@@ -174,19 +174,27 @@ def absorbed_differences(
 
 
 def _by_factor(keys: Iterable[tuple]) -> Iterable[list[tuple]]:
-    """Differences by one factor together: a dropout rate that grows with the depth."""
+    """Differences by one factor together: a dropout rate that grows with the depth.
+
+    A number that one side has and the other has not is of one kind too, however large.
+    """
     together: dict[tuple, list[tuple]] = defaultdict(list)
     for key in keys:
         *what, value, other = key
-        numbers = isinstance(value, float) and isinstance(other, float) and value
-        factor = f"{other / value:.9g}" if numbers else (value, other)
+        match value, other:
+            case float(), float() if value:
+                factor = f"{other / value:.9g}"
+            case (float(), None) | (None, float()):
+                factor = (value is None, other is None)
+            case _:
+                factor = (value, other)
         together[*what, factor].append(key)
     return together.values()
 
 
 def _span(values: list[Any]) -> Any:
     """The one value, or from the lowest to the highest."""
-    if len(values) == 1:
+    if len(set(values)) == 1:
         return values[0]
     return f"{text(min(values))} to {text(max(values))}"
 
@@ -291,7 +299,7 @@ def _follows(a: Graph, op: Op, b: Graph, other: Op) -> bool:
                 return attrs, kernel, filters, op.weight("bias") is None
             case "dense":
                 return op.shape[-1], op.weight("bias") is None
-            case "batch_norm":
+            case "batch_norm" | "layer_norm":
                 return attrs
             case "reshape":
                 return len(op.shape)

@@ -10,6 +10,7 @@ ones; inputs are two photographs and noise.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -22,7 +23,7 @@ from reference_checks.graph import Graph
 from reference_checks.measure import param_class
 from reference_checks.precision import floatx
 from reference_checks.rewrites import canonical
-from reference_checks.rewrites.normalisation import PREFIX
+from reference_checks.rewrites.normalisation import PREFIX, after_prefix
 
 FLOAT64_BUDGET = 1e-12
 FLOAT32_FACTOR = 16
@@ -53,16 +54,17 @@ class Stored(Mapping[int, np.ndarray]):
         return len(self.weights)
 
 
-def before_prefix(
-    graph: Graph, x: np.ndarray, cast: Callable[[Any], Any] = np.asarray
-) -> np.ndarray:
+def before_prefix(graph: Graph, x: np.ndarray) -> np.ndarray:
     """What the model's own input layers rescale to `x`, in float64.
 
     Two models that differ in them alone see the same (rewrite "input prefix").
     """
     (source,) = (op for op in canonical(graph).ops if op.kind == "input")
     known = {n.attribute: n.value for n in source.absorbed if n.rewrite == PREFIX}
-    scale, shift = cast(known.get("scale", 1.0)), cast(known.get("shift", 0.0))
+    scale, shift = (
+        np.asarray(known.get(name, nothing))
+        for name, nothing in (("scale", 1.0), ("shift", 0.0))
+    )
     return (x.astype(np.float64) - shift) / scale
 
 
@@ -97,20 +99,43 @@ class Subject:
 
     def feed(self, x: np.ndarray) -> Any:
         """The tensor that the model's own input layers rescale to `x`."""
-
-        def cast(value: float) -> np.ndarray:
-            # As the layer does: TensorFlow makes float32 of a Python number first.
-            return keras.ops.convert_to_numpy(keras.ops.cast(value, self.dtype))
-
-        raw = before_prefix(self.graph, x, cast)
+        raw = before_prefix(self.graph, x)
+        after = self.graph.ops[after_prefix(self.graph)]
+        if after.kind != "input" and after.tensor is not None:
+            # The layers cast their constants, TensorFlow by way of float32: what they
+            # make of the input says how far that is off.
+            layers = keras.Model(self.model.inputs, self.graph.tensors[after.tensor])
+            seen = layers(keras.ops.convert_to_tensor(raw.astype(self.dtype)))
+            raw = before_prefix(self.graph, 2 * x - keras.ops.convert_to_numpy(seen))
         return keras.ops.convert_to_tensor(raw.astype(self.dtype))
 
     def run(self, x: np.ndarray, tensors: Sequence[int] = ()) -> list[np.ndarray]:
         """The outputs, then the model's tensors of these numbers, for a batch `x`."""
         outputs = [*self.model.outputs, *(self.graph.tensors[i] for i in tensors)]
         model = keras.Model(self.model.inputs, outputs)
-        results = model(self.feed(x), training=False)
+        fed = self.feed(x)
+        with uncompiled():
+            results = model(fed, training=False)
         return [keras.ops.convert_to_numpy(r) for r in keras.tree.flatten(results)]
+
+
+@contextmanager
+def uncompiled() -> Iterator[None]:
+    """Without XLA, by which Keras takes grouped convolutions on TensorFlow.
+
+    It compiles every call anew: 15 seconds for one of 384 groups, a hundredth without.
+    """
+    if keras.config.backend() != "tensorflow":
+        yield
+        return
+    import tensorflow as tf
+
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)
 
 
 def subject(build: Callable[[], keras.Model], dtype: str = "float64") -> Subject:

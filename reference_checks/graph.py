@@ -25,6 +25,7 @@ KINDS = frozenset(
         "conv",  # kernel (kh, kw, in / groups, out); depthwise: groups = in
         "dense",  # kernel (in, out), on the last axis
         "batch_norm",  # gamma, beta, mean, variance over the last axis
+        "layer_norm",  # gamma, beta, both shaped as `axes`, counted from the end: (-1,)
         "activation",  # elementwise, or softmax over an axis; no weights
         "pool",  # max or average over a window; the padding never counts
         "mean",  # over axes
@@ -72,7 +73,8 @@ class Weight:
     """A weight of an op: how it is read from the variables, and written back.
 
     Straight from an importer it is one variable, perhaps reshaped.  A rewrite that changes
-    weights replaces `read` and `write` by its adapter; `variables` are all that it reads.
+    weights replaces `read` and `write` by its adapter; `variables` are all that it reads,
+    and `taken` says of those that it took from elsewhere which rewrite did.
     """
 
     role: str
@@ -82,6 +84,7 @@ class Weight:
     write: Callable[[np.ndarray], dict[int, np.ndarray]] = field(
         default=None, compare=False
     )
+    taken: Mapping[int, str] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of(cls, role: str, index: int, variable: Variable, shape=None) -> Weight:

@@ -42,7 +42,7 @@ def operations(graph: Graph, op: Op) -> Counter[str]:
             counts = Counter(conv=out * height * width * channels)
         case "dense":
             counts = Counter(dense=out * op.weight("kernel").shape[0])
-        case "batch_norm":
+        case "batch_norm" | "layer_norm":
             counts = Counter(norm=out)
         case "activation" | "add":
             counts = Counter({op.kind: out * max(1, len(op.inputs) - 1)})

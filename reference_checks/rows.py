@@ -240,7 +240,7 @@ def _activation(graph: Graph, index: int) -> str:
         if op.kind == "activation":
             name = op.attrs["function"]
             return "linear" if name == "softmax" else WORDS.get(name, name)
-        if op.kind not in ("batch_norm", "scale", "shift"):
+        if op.kind not in ("batch_norm", "layer_norm", "scale", "shift"):
             break
     return "linear"
 

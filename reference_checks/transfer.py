@@ -144,12 +144,9 @@ class _Fates:
         for known, at, weight in zip(
             self.known, (op, other), (mine, theirs), strict=True
         ):
-            # The norm's own mean comes first, as many variables as its variance has.
-            norm = at.weight("variance") if weight.role == "mean" else None
-            own = len(weight.variables if norm is None else norm.variables)
-            for place, index in enumerate(weight.variables):
-                if place >= own:
-                    known[index] = (ABSORBED, "bias into norm")
+            for index in weight.variables:
+                if index in weight.taken:
+                    known[index] = (ABSORBED, weight.taken[index])
                 else:
                     known[index] = (CONSTANT, at.layer) if constant else (PAIRED, "")
 

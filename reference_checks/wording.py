@@ -78,7 +78,7 @@ def attributes(a: Op, b: Op) -> Iterator[Attribute]:
         for role in dict.fromkeys((*mine, *theirs))
         if mine.get(role) != theirs.get(role)
     ]
-    if a.kind == "batch_norm" and len(differing) > 1:
+    if a.kind in ("batch_norm", "layer_norm") and len(differing) > 1:
         yield "channels", text(a.shape[-1]), text(b.shape[-1])
         return
     for role in differing:

@@ -114,6 +114,29 @@ def _batch_norm(reader: Reader, layer, ins, shape) -> int:
     )  # fmt: skip
 
 
+def _layer_norm(reader: Reader, layer, ins, shape) -> int:
+    return layer_norm(reader, layer, ins, shape, layer.gamma, layer.beta)
+
+
+def layer_norm(reader: Reader, operation, ins, shape, gamma, beta) -> int:
+    """Over the last axis, or over any but the batch; the weights have the axes' shape."""
+    name, rank = operation.name, len(shape) + 1
+    if operation.rms_scaling:
+        raise GraphError(f"layer {name!r}: scaling by the variance alone is not read")
+    axes = tuple(
+        sorted(a % rank - rank for a in np.atleast_1d(operation.axis).tolist())
+    )
+    if axes[0] == -rank:
+        raise GraphError(f"layer {name!r}: normalises over the batch")
+    epsilon = operation.epsilon
+    weights = [("gamma", gamma), ("beta", beta)]
+    return reader.emit(
+        "layer_norm", ins, shape, name, axes=axes,
+        weights=tuple(reader.weight(role, w) for role, w in weights if w is not None),
+        epsilon=float(keras.config.epsilon() if epsilon is None else epsilon),
+    )  # fmt: skip
+
+
 def _activation(reader: Reader, layer, ins, shape) -> int:
     index = reader.activate(ins[0], layer.activation, shape, layer.name)
     return reader.emit("identity", ins, shape, layer.name) if index == ins[0] else index
@@ -220,7 +243,8 @@ def _normalization(reader: Reader, layer, ins, shape) -> int:
     if layer.invert or tuple(layer.axis) not in ((-1,), (len(shape),)):
         raise GraphError(f"layer {layer.name!r}: only the last axis is normalised")
     if layer.input_mean is not None:
-        mean, variance = map(keras.ops.convert_to_numpy, (layer.mean, layer.variance))
+        # As they were given: the layer keeps them in the precision of the model.
+        mean, variance = map(np.asarray, (layer.input_mean, layer.input_variance))
         shifted = reader.emit("shift", ins, shape, layer.name, by=constant(-mean))
         by = constant(1 / np.sqrt(variance))
         return reader.emit("scale", [shifted], shape, layer.name, by=by)
@@ -244,6 +268,7 @@ LAYERS: dict[type, Callable] = {
     keras.layers.SeparableConv2D: _separable,
     keras.layers.Dense: _dense,
     keras.layers.BatchNormalization: _batch_norm,
+    keras.layers.LayerNormalization: _layer_norm,
     keras.layers.Activation: _activation,
     keras.layers.ReLU: _relu,
     keras.layers.Softmax: _softmax,

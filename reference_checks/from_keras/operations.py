@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import keras
 import numpy as np
 
+from reference_checks.from_keras.layers import layer_norm
 from reference_checks.from_keras.padding import constant, resolved
 from reference_checks.graph import GraphError
 
@@ -105,6 +106,13 @@ def _function(reader: Reader, operation, ins, shape, arguments) -> int:
     return reader.emit("activation", ins, shape, operation.name, **attrs)
 
 
+def _layer_norm(reader: Reader, operation, ins, shape, arguments) -> int:
+    gamma, beta = arguments[1:3]
+    if not all(w is None or isinstance(w, keras.Variable) for w in (gamma, beta)):
+        raise GraphError(f"layer {operation.name!r}: gamma and beta are no variables")
+    return layer_norm(reader, operation, ins[:1], shape, gamma, beta)
+
+
 def _reshaped(reader: Reader, operation, ins, shape, arguments) -> int:
     return reader.emit("reshape", ins, shape, operation.name)
 
@@ -192,6 +200,7 @@ OPERATIONS: dict[str, Callable] = {
     "Sqrt": _fixed_power(0.5),
     "Reciprocal": _fixed_power(-1.0),
     "Rsqrt": _fixed_power(-0.5),
+    "LayerNorm": _layer_norm,
     "Mean": _reduce("mean"),
     "Sum": _reduce("sum"),
     "Reshape": _reshaped,

@@ -21,6 +21,7 @@ from reference_checks.rewrites.convolution import (
     grouped_convolution,
     whole_map_kernel,
 )
+from reference_checks.rewrites.layers import layer_norm, layer_scale
 from reference_checks.rewrites.normalisation import (
     bias_into_norm,
     folded_norm,
@@ -55,6 +56,8 @@ RULES: dict[str, Rule] = {
     "local response norm": local_response_norm,
     "bias into norm": bias_into_norm,
     "norm constants": norm_constants,
+    "layer norm": layer_norm,
+    "layer scale": layer_scale,
     "dense is 1x1": dense_is_1x1,
     "whole-map kernel": whole_map_kernel,
     "grouped convolution": grouped_convolution,

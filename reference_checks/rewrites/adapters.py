@@ -31,6 +31,7 @@ def reshaped(weight: Weight, shape: tuple[int, ...]) -> Weight:
         weight.variables,
         lambda values: np.reshape(weight.read(values), shape),
         lambda value: weight.write(np.reshape(value, weight.shape)),
+        weight.taken,
     )
 
 
@@ -52,4 +53,5 @@ def joined(weights: Sequence[Weight]) -> Weight:
         tuple(i for weight in weights for i in weight.variables),
         lambda values: np.concatenate([w.read(values) for w in weights], axis=-1),
         write,
+        {index: by for weight in weights for index, by in weight.taken.items()},
     )

@@ -29,8 +29,10 @@ def dense_is_1x1(graph: Graph, index: int, op: Op) -> Replacements | None:
     if op.kind == "reshape" and op.shape[-1:] == graph.in_shape(op)[-1:]:
         (source,) = op.inputs
         inner = graph.ops[source]
-        pointwise = inner.kind in ("dense", "batch_norm", "dropout") or (
-            inner.kind == "activation" and inner.attrs.get("axis", -1) == -1
+        pointwise = (
+            inner.kind in ("dense", "batch_norm", "dropout")
+            or (inner.kind == "layer_norm" and inner.attrs["axes"] == (-1,))
+            or (inner.kind == "activation" and inner.attrs.get("axis", -1) == -1)
         )
         before = graph.in_shape(inner) if inner.inputs else ()
         if alone(graph, source) and pointwise and _ones(before) and _ones(op.shape):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import prod
 
 import numpy as np
 
@@ -46,6 +47,7 @@ def bias_into_norm(graph: Graph, index: int, op: Op) -> Replacements | None:
         mean.variables + bias.variables,
         lambda values: mean.read(values) - bias.read(values),
         lambda value: mean.write(value) | bias.write(np.zeros(bias.shape, value.dtype)),
+        {**mean.taken, **dict.fromkeys(bias.variables, "bias into norm")},
     )
     size = sum(graph.variables[i].size for i in bias.variables)
     noted = Absorbed("bias into norm", "bias", True, params=size)
@@ -59,7 +61,8 @@ def bias_into_norm(graph: Graph, index: int, op: Op) -> Replacements | None:
 def norm_constants(graph: Graph, index: int, op: Op) -> Replacements | None:
     """A missing gamma is ones, a missing beta or bias zeros, and epsilon is part of the variance.
 
-    sqrt(v + e) = sqrt((v + e - e') + e'): an epsilon that differs shifts the variance.
+    sqrt(v + e) = sqrt((v + e - e') + e'): an epsilon that differs shifts the variance that is
+    stored.  Layer normalisation stores none, so that its epsilon stays.
     """
     if op.kind == "batch_norm" and "epsilon" in op.attrs:
         attrs = dict(op.attrs)
@@ -71,22 +74,14 @@ def norm_constants(graph: Graph, index: int, op: Op) -> Replacements | None:
             variance.variables,
             lambda values: variance.read(values) + epsilon,
             lambda value: variance.write(value - epsilon),
+            variance.taken,
         )
-        weights = [shifted if w.role == "variance" else w for w in op.weights]
-        noted = [Absorbed("norm constants", "epsilon", epsilon)]
-        for role, value in (("beta", 0.0), ("gamma", 1.0)):
-            if op.weight(role) is None:
-                weights.insert(0, constant(role, variance.shape, value, op.layer))
-                noted.append(
-                    Absorbed("norm constants", role, False, params=-variance.shape[0])
-                )
-        # In one order, whichever of them was there.
-        weights.sort(key=lambda w: ("gamma", "beta", "mean", "variance").index(w.role))
-        return {
-            index: replace(
-                op, attrs=attrs, weights=tuple(weights), absorbed=(*op.absorbed, *noted)
-            )
-        }
+        weights = tuple(shifted if w.role == "variance" else w for w in op.weights)
+        noted = Absorbed("norm constants", "epsilon", epsilon)
+        norm = replace(op, attrs=attrs, weights=weights, absorbed=(*op.absorbed, noted))
+        return {index: _complete(norm, variance.shape)}
+    if op.kind == "layer_norm" and len(op.weights) < 2:
+        return {index: _complete(op, tuple(op.shape[a] for a in op.attrs["axes"]))}
     if op.kind in ("conv", "dense") and not op.weight("bias"):
         if _normed(graph, index):
             return None
@@ -97,6 +92,18 @@ def norm_constants(graph: Graph, index: int, op: Op) -> Replacements | None:
             index: op.but(weights=(*op.weights, bias), absorbed=(*op.absorbed, noted))
         }
     return None
+
+
+def _complete(norm: Op, shape: tuple[int, ...]) -> Op:
+    """The norm with ones and zeros for the gamma and the beta that it lacks."""
+    weights, noted = list(norm.weights), []
+    for role, value in (("beta", 0.0), ("gamma", 1.0)):
+        if norm.weight(role) is None:
+            weights.insert(0, constant(role, shape, value, norm.layer))
+            noted.append(Absorbed("norm constants", role, False, params=-prod(shape)))
+    # In one order, whichever of them was there.
+    weights.sort(key=lambda w: ("gamma", "beta", "mean", "variance").index(w.role))
+    return replace(norm, weights=tuple(weights), absorbed=(*norm.absorbed, *noted))
 
 
 def folded_norm(graph: Graph, index: int, op: Op) -> Replacements | None:
@@ -157,13 +164,11 @@ def input_prefix(graph: Graph, index: int, op: Op) -> Replacements | None:
     The input then stands for what the network computes of it: a side that rescales inside
     must be fed what the other is fed outside, and the difference says so.
     """
-    if op.kind not in ("scale", "shift") or "by" not in op.attrs or op.weights:
+    by = _preprocessing(graph, op)
+    if by is None or graph.ops[op.inputs[0]].kind != "input":
         return None
     source = op.inputs[0]
     before = graph.ops[source]
-    by = _per_channel(op.attrs["by"], op.shape[-1])
-    if before.kind != "input" or by is None or not alone(graph, source):
-        return None
     known = {n.attribute: n.value for n in before.absorbed if n.rewrite == PREFIX}
     scale, shift = (
         np.asarray(known.get("scale", 1.0)),
@@ -183,6 +188,29 @@ def input_prefix(graph: Graph, index: int, op: Op) -> Replacements | None:
 
 
 PREFIX = "input prefix"
+
+
+def after_prefix(graph: Graph) -> int:
+    """The op of a graph as imported whose output is what the input comes to stand for."""
+    (index,) = graph.inputs
+    while len(graph.consumers[index]) == 1:
+        (after,) = graph.consumers[index]
+        op = graph.ops[after]
+        if op.kind != "identity" and _preprocessing(graph, op) is None:
+            break
+        index = after
+    return index
+
+
+def _preprocessing(graph: Graph, op: Op) -> np.ndarray | None:
+    """The constant, one or one per channel, that alone scales or shifts the op's input."""
+    if op.kind not in ("scale", "shift") or "by" not in op.attrs or op.weights:
+        return None
+    return (
+        _per_channel(op.attrs["by"], op.shape[-1])
+        if alone(graph, op.inputs[0])
+        else None
+    )
 
 
 def _per_channel(by, channels: int | None) -> np.ndarray | None:

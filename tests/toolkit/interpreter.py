@@ -57,6 +57,8 @@ def apply(
             deviation = np.sqrt(weights["variance"] + attrs.get("epsilon", 0.0))
             y = (x - weights["mean"]) / deviation
             return y * weights.get("gamma", 1.0) + weights.get("beta", 0.0)
+        case "layer_norm":
+            return _layer_norm(x, attrs, weights)
         case "activation":
             return _activation(x, attrs)
         case "pool":
@@ -125,6 +127,19 @@ def _pool(x: np.ndarray, attrs) -> np.ndarray:
     total = _windows(x, attrs["window"], attrs, 0.0).sum(axis=(-2, -1))
     count = _windows(np.ones_like(x), attrs["window"], attrs, 0.0).sum(axis=(-2, -1))
     return total / count
+
+
+def _layer_norm(x: np.ndarray, attrs, weights) -> np.ndarray:
+    axes = attrs["axes"]
+    y = x - x.mean(axis=axes, keepdims=True)
+    y = y / np.sqrt((y**2).mean(axis=axes, keepdims=True) + attrs["epsilon"])
+    # The weights have the shape of the normalised axes alone.
+    shape = [n if k - x.ndim in axes else 1 for k, n in enumerate(x.shape)]
+    gamma, beta = (
+        np.reshape(weights[role], shape) if role in weights else neutral
+        for role, neutral in (("gamma", 1.0), ("beta", 0.0))
+    )
+    return y * gamma + beta
 
 
 def _activation(x: np.ndarray, attrs) -> np.ndarray:

@@ -68,6 +68,53 @@ class Network:
             momentum=momentum,
         )  # fmt: skip
 
+    def layer_norm(
+        self, x, layer="", epsilon=1e-6, gamma=True, beta=True, axes=(-1,)
+    ) -> int:
+        layer = layer or f"norm_{len(self.ops)}"
+        shape = [self.shape(x)[axis] for axis in axes]
+        roles = ["gamma"] * gamma + ["beta"] * beta
+        return self.add(
+            "layer_norm", x, self.shape(x), layer,
+            [self.weight(role, shape, layer) for role in roles], axes=axes, epsilon=epsilon,
+        )  # fmt: skip
+
+    def written_norm(
+        self,
+        x,
+        epsilon=1e-6,
+        gamma=True,
+        beta=True,
+        axes=(-1,),
+        root=False,
+        square=True,
+    ) -> int:
+        """Layer normalisation as its formula."""
+
+        def mean(y: int) -> int:
+            at = tuple(axis + len(self.shape(y)) for axis in axes)
+            kept = [1 if k in at else n for k, n in enumerate(self.shape(y))]
+            return self.add("mean", y, kept, axes=at, keepdims=True)
+
+        centred = self.add("add", (x, self.scale(mean(x), -1.0)), self.shape(x))
+        squares = self.power(centred, 2) if square else self.times(centred, centred)
+        shifted = self.shift(mean(squares), epsilon)
+        factor = (
+            self.power(self.power(shifted, 0.5), -1)
+            if root
+            else self.power(shifted, -0.5)
+        )
+        y = self.times(centred, factor)
+        y = self.weigh(y, axes=axes) if gamma else y
+        return self.weigh(y, "shift", axes) if beta else y
+
+    def weigh(self, x, kind="scale", axes=(-1,), layer="") -> int:
+        """A weight that scales or shifts, of the shape of the axes."""
+        shape = [self.shape(x)[axis] for axis in axes]
+        return self.add(
+            kind, x, self.shape(x), layer, [self.weight("by", shape, layer)]
+        )
+
     def act(self, x, function="relu", layer="", **attrs) -> int:
         if function == "softmax":
             attrs.setdefault("axis", -1)
@@ -190,6 +237,15 @@ class Residual:
 
 
 @dataclass(frozen=True)
+class Inverted:
+    """A sum of the input and of depthwise, layer norm, dense, GELU, dense (Liu et al. 2022)."""
+
+    kernel: int = 3
+    expansion: int = 2
+    gamma: bool = True
+
+
+@dataclass(frozen=True)
 class Branches:
     """A concatenation of convolutions of one input."""
 
@@ -198,7 +254,7 @@ class Branches:
 
 @dataclass(frozen=True)
 class Architecture:
-    blocks: tuple[Conv | Pool | Residual | Branches, ...]
+    blocks: tuple[Conv | Pool | Residual | Inverted | Branches, ...]
     classes: int = 5
     size: int = 16
 
@@ -215,7 +271,10 @@ inner = st.builds(
 branches = st.lists(inner, min_size=2, max_size=3, unique=True).map(
     lambda convs: Branches(tuple(convs))
 )
-blocks = st.one_of(convs, st.builds(Residual, inner), branches)
+inverted = st.builds(
+    Inverted, st.sampled_from([3, 5]), st.sampled_from([1, 2]), st.booleans()
+)
+blocks = st.one_of(convs, st.builds(Residual, inner), inverted, branches)
 architectures = st.builds(
     lambda stem, before, pool, after: Architecture((stem, *before, pool, *after)),
     convs.map(lambda c: replace(c, groups=1)),
@@ -262,6 +321,8 @@ class Spelling:
                 y = self.conv(net, y, last, layer + "_last")
                 sum_ = self.shuffled([x, y])
                 return net.plus(*sum_, layer=layer + "_add") if block.shortcut else y
+            case Inverted():
+                return self.inverted(net, x, block, layer)
             case Branches():
                 arms = [
                     self.conv(net, x, one, f"{layer}_{one}") for one in block.branches
@@ -314,6 +375,31 @@ class Spelling:
             gamma = not self.either()
             x = net.norm(x, layer + "_norm", epsilon, gamma)
         return self.activation(net, x, conv.activation, layer + "_activation")
+
+    def inverted(self, net: Network, x: int, block: Inverted, layer: str) -> int:
+        channels = net.shape(x)[-1]
+
+        def dense(y: int, units: int, name: str) -> int:
+            """1x1, as the authors of ConvNeXt write it or as Keras does."""
+            if self.either():
+                return net.dense(y, units, layer + name)
+            return net.conv(y, units, 1, layer=layer + name)
+
+        y = net.conv(x, channels, block.kernel, groups=channels, layer=layer + "_depth")
+        if self.either():
+            root, square = self.either(), self.either()
+            y = net.written_norm(y, gamma=block.gamma, root=root, square=square)
+        else:
+            gamma = block.gamma
+            y = net.layer_norm(y, layer + "_norm", gamma=gamma, beta=not self.either())
+        y = dense(y, block.expansion * channels, "_expand")
+        y = self.activation(net, y, "gelu", layer + "_gelu")
+        y = dense(y, channels, "_project")
+        if self.either():
+            y = net.weigh(y, layer=layer + "_scale")
+        if self.either():
+            y = net.drop(y, 0.25)
+        return net.plus(*self.shuffled([x, y]), layer=layer + "_add")
 
     def activation(self, net: Network, x: int, function: str, layer: str) -> int:
         match function:

@@ -130,6 +130,21 @@ def test_an_erratum_accounts_for_the_whole_difference_or_fails(
 ROW = '{output: 4x4, columns: {all: "3x3, 6, stride 2, relu"}}'
 
 
+@pytest.mark.parametrize("said", [True, False])
+def test_a_table_may_say_that_every_shortcut_is_the_identity(said, tiny):
+    """Then a block without one is contradicted; a table that says nothing agrees."""
+    shortcut = ", shortcut: {all: identity}" if said else ""
+    row = f'{{columns: {{all: "[3x3, 6, relu] x1, stride 2"}}{shortcut}}}'
+    tiny.plant("papers/tiny.yaml", ROW, row)
+    (record,) = [
+        r
+        for r in tiny.records("tiny/tiny/paper")
+        if (r.check, r.row) == ("rows", "block")
+    ]
+    assert said == (record.verdict is Verdict.CONTRADICTED)
+    assert said == ("1 blocks printed, 0 of them with a shortcut" in record.detail)
+
+
 @pytest.mark.parametrize(
     ("row", "erratum", "verdict", "detail"),
     [

@@ -11,6 +11,7 @@ from networks import (
     ACTIVATIONS,
     Branches,
     Conv,
+    Inverted,
     Network,
     Pool,
     Residual,
@@ -66,13 +67,18 @@ def changed(draw, architecture):
             else:
                 hidden, name = conv_changed(draw, block.hidden, resized=False)
                 blocks[number], layer = Residual(hidden), f"{layer}_hidden{name}"
+        case Inverted():
+            blocks[number] = replace(block, kernel={3: 5, 5: 3}[block.kernel])
+            layer += "_depth"
         case Branches():
             arms = block.branches
             blocks[number] = Branches((arms[-1], *arms[1:-1], arms[0]))
             layer += "_concat"
         case Conv():
             # What comes after a residual block must keep its channels and its size.
-            free = not any(isinstance(b, Residual) for b in blocks[number + 1 :])
+            free = not any(
+                isinstance(b, Residual | Inverted) for b in blocks[number + 1 :]
+            )
             blocks[number], name = conv_changed(draw, block, resized=True, widened=free)
             layer += name
     return replace(architecture, blocks=tuple(blocks)), layer
@@ -192,6 +198,21 @@ def dropped(*rates: float) -> Graph:
     for number, rate in enumerate(rates):
         x = net.drop(net.conv(x, 8, 3, layer=f"conv_{number}"), rate, f"drop_{number}")
     return net.graph(x)
+
+
+def test_rates_that_one_side_alone_has_are_one_difference():
+    """From the lowest to the highest; a rate that both have, and differs, is another."""
+    graphs = []
+    for rates in ((0.1, 0.2, 0.3, 0.4), (None, None, None, 0.5)):
+        net = Network(8, 8, 3)
+        x = net.input
+        for rate in rates:
+            x = net.conv(x, 4)
+            x = net.drop(x, rate) if rate else x
+        graphs.append(net.graph())
+    first, second = diff(*graphs).absorbed
+    assert ("0.1 to 0.3", None, 3) == (first.a, first.b, first.layers)
+    assert (0.4, 0.5, 1) == (second.a, second.b, second.layers)
 
 
 def test_rates_that_grow_by_one_factor_are_one_difference():

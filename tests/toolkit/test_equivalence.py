@@ -208,3 +208,56 @@ def test_activations_come_with_the_outputs():
     output, activation = subject.run(equivalence.inputs((16, 16, 3), 1), [relu])
     assert ((3, 3), (3, 14, 14, 4)) == (output.shape, activation.shape)
     assert activation.min() >= 0
+
+
+# Input layers and grouped convolutions ----------------------------------------------------
+
+
+def prefixed(*begin):
+    """A model that begins with these layers, in float64, and the number of its prefix."""
+    with precision.floatx("float64"):
+        x = inputs = keras.Input((4, 4, 3))
+        for layer in begin:
+            x = layer()(x)
+        return keras.Model(inputs, [x, layers.Conv2D(2, 1)(x)])
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [
+        [],
+        [lambda: layers.Rescaling(1 / 127.5, offset=-1)],
+        [lambda: layers.Normalization(mean=[123.675, 116.28, 103.53], variance=[3409.8, 3262.7, 3291.9])],
+        [lambda: layers.Rescaling(1 / 255), lambda: layers.Normalization(mean=[0.4] * 3, variance=[0.05] * 3)],
+    ],
+)  # fmt: skip
+def test_a_model_is_fed_what_its_own_layers_make_the_picture_of(begin):
+    """To the last digits, although the layers cast their constants by way of float32."""
+    model = prefixed(*begin)
+    # One output: what comes after the input layers is seen beside it.
+    whole = keras.Model(model.inputs, model.outputs[1])
+    subject = equivalence.Subject(whole, from_keras(whole), "float64")
+    x = np.random.default_rng(0).standard_normal((2, 4, 4, 3))
+    seen = keras.Model(model.inputs, model.outputs[0])(subject.feed(x))
+    assert equivalence.distance(keras.ops.convert_to_numpy(seen), x) <= 1e-14
+
+
+@pytest.mark.skipif(
+    keras.config.backend() != "tensorflow", reason="XLA is TensorFlow's detour"
+)
+def test_grouped_convolutions_are_not_compiled():
+    """And what was set before is set after, whatever happens within."""
+    import tensorflow
+
+    eager = tensorflow.config.functions_run_eagerly
+    within = []
+
+    @equivalence.uncompiled()
+    def fails():
+        within.append(eager())
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fails()
+    assert [True] == within
+    assert not eager()

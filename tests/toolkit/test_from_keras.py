@@ -12,6 +12,7 @@ from reference_checks.from_keras import ACTIVATIONS, from_keras, unallocated
 from reference_checks.from_keras.layers import LAYERS
 from reference_checks.from_keras.operations import FUNCTIONS, OPERATIONS
 from reference_checks.graph import GraphError
+from reference_checks.rewrites import canonical
 
 # An evaluator of op graphs -----------------------------------------------------------
 
@@ -57,6 +58,16 @@ def normalised(op, x, mean, variance, gamma=1.0, beta=0.0):
     return gamma * (x - mean) / np.sqrt(variance + op.attrs["epsilon"]) + beta
 
 
+def layer_normalised(op, x, gamma=1.0, beta=0.0):
+    axes = op.attrs["axes"]
+    y = x - x.mean(axes, keepdims=True)
+    y /= np.sqrt(np.mean(y**2, axes, keepdims=True) + op.attrs["epsilon"])
+    shape = [n if k - x.ndim in axes else 1 for k, n in enumerate(x.shape)]
+    return y * np.reshape(gamma, shape if np.size(gamma) > 1 else ()) + np.reshape(
+        beta, shape if np.size(beta) > 1 else ()
+    )
+
+
 def activated(op, x):
     arguments = {k: v for k, v in op.attrs.items() if k not in ("function", "slope")}
     if op.attrs["function"] == "leaky_relu":
@@ -79,6 +90,8 @@ def computed(op, ins, weights):
             return x @ weights["kernel"] + weights.get("bias", 0.0)
         case "batch_norm":
             return normalised(op, x, **weights)
+        case "layer_norm":
+            return layer_normalised(op, x, **weights)
         case "activation":
             return activated(op, x)
         case "pool":
@@ -167,6 +180,11 @@ READ_LAYERS = {
     "norm": layers.BatchNormalization(),
     "norm without gamma": layers.BatchNormalization(scale=False, epsilon=0.1),
     "norm without beta": layers.BatchNormalization(center=False),
+    "layer norm": layers.LayerNormalization(epsilon=0.1),
+    "layer norm without gamma": layers.LayerNormalization(scale=False),
+    "layer norm without beta": layers.LayerNormalization(center=False),
+    "layer norm of rows": layers.LayerNormalization(axis=1, epsilon=0.01),
+    "layer norm of maps": layers.LayerNormalization(axis=[1, 2, 3]),
     "activation": layers.Activation("tanh"),
     "linear": layers.Activation("linear"),
     "relu": layers.ReLU(),
@@ -249,6 +267,10 @@ READ_OPERATIONS = {
     "Rsqrt": [ops.rsqrt],
     "Mean": [
         lambda x: ops.mean(x, axis=(1, 2)), lambda x: ops.mean(x, axis=-1, keepdims=True)
+    ],
+    "LayerNorm": [
+        ops.layer_normalization,
+        lambda x: ops.layer_normalization(x, axis=[1, 2], epsilon=0.1),
     ],
     "Sum": [lambda x: ops.sum(x, axis=-1), lambda x: ops.sum(x, axis=[2, 3], keepdims=True)],
     "Reshape": [lambda x: ops.reshape(x, (-1, 42, 4))],
@@ -406,6 +428,49 @@ def test_a_composite_layer_is_expanded_and_its_ops_are_named_after_it():
     assert all(op.layer.startswith("composite/") for op in graph.ops[1:])
 
 
+class Scaled(layers.Layer):
+    """Layer normalisation and layer scale, as their formulas."""
+
+    def build(self, shape):
+        self.gamma, self.beta, self.scale = (
+            self.add_weight(name=name, shape=shape[-1:]) for name in ("g", "b", "s")
+        )
+
+    def call(self, x):
+        centred = x - ops.mean(x, axis=-1, keepdims=True)
+        variance = ops.mean(ops.square(centred), axis=-1, keepdims=True)
+        y = centred / ops.sqrt(variance + 0.1) * self.gamma + self.beta
+        return y * self.scale
+
+
+def test_layer_normalisation_of_the_users_own_is_that_layer():
+    """However it is written down, with operations of Keras."""
+    graph = canonical(same_as_keras(model_of(Scaled())))
+    assert ["input", "layer_norm", "scale"] == [op.kind for op in graph.ops]
+    plain = model_of(layers.LayerNormalization(epsilon=0.1))
+    norm, theirs = graph.ops[1], canonical(from_keras(plain)).ops[1]
+    assert theirs.signature == norm.signature
+
+
+@pytest.mark.parametrize("approximate", [True, False])
+def test_the_two_kinds_of_gelu_are_told_apart(approximate):
+    """Exact, and with tanh: other functions."""
+    layer = layers.Activation(lambda x: ops.gelu(x, approximate=approximate))
+    exact = from_keras(model_of(layers.Activation("gelu"))).ops[-1]
+    found = from_keras(model_of(layer)).ops[-1]
+    assert approximate == (exact.signature != found.signature)
+
+
+def test_the_constants_of_a_normalization_are_those_that_were_given():
+    """Not what the model's float32 makes of them."""
+    graph = from_keras(model_of(READ_LAYERS["normalization"]))
+    shift, scale = graph.ops[1:]
+    assert (-1.0, -2.0, -3.0, -4.0) == shift.attrs["by"]
+    assert (1.0, 0.5**0.5, 0.5, 0.125**0.5) == pytest.approx(
+        scale.attrs["by"], rel=1e-15
+    )
+
+
 def test_a_function_as_activation_is_expanded():
     """A squashing function of the user's own becomes its operations."""
     graph = same_as_keras(
@@ -432,8 +497,10 @@ def test_a_function_named_like_an_activation_is_not_taken_for_it():
     [
         ("layer 'odd', .*: unknown operation 'Maximum'",
          lambda x: layers.Lambda(lambda t: ops.maximum(t, 0.1), name="odd")(x)),
-        ("layer 'odd', .*: unknown operation 'LayerNorm'",
-         lambda x: layers.LayerNormalization(name="odd")(x)),
+        ("layer 'odd', .*: unknown operation 'RMSNorm'",
+         lambda x: layers.RMSNormalization(name="odd")(x)),
+        ("normalises over the batch", lambda x: ops.layer_normalization(x, axis=[0, 3])),
+        ("no variables", lambda x: ops.layer_normalization(x, W, W)),
         ("unknown operation 'Cumsum'", lambda x: ops.cumsum(x, axis=1)),
         ("unknown activation ReLU", lambda x: layers.ReLU(max_value=4)(x)),
         ("unknown activation ReLU", lambda x: layers.ReLU(threshold=1)(x)),

@@ -98,6 +98,22 @@ def test_a_convolution_of_one_channel_is_not_depthwise():
     assert 0 == measure.depthwise_layers(read(layers.Conv2D(8, 3), (8, 8, 1)))
 
 
+def test_layer_normalisation_and_layer_scale_are_counted():
+    """A layer norm as any norm is, one for each element; a layer scale by its weights."""
+
+    class LayerScale(layers.Layer):
+        def build(self, shape):
+            self.gamma = self.add_weight(name="gamma", shape=shape[-1:])
+
+        def call(self, x):
+            return x * self.gamma
+
+    graph = read(lambda x: LayerScale()(layers.LayerNormalization()(x)), (8, 8, 3))
+    assert 0 == measure.multiply_adds(graph)
+    assert 8 * 8 * 3 == measure.multiply_adds(graph, ["norm"])
+    assert {"norm": 6, "kernel": 3} == dict(measure.params_by_class(graph))
+
+
 def test_shared_weights_count_once_and_their_operations_each_time():
     """The planted error is a sum over ops."""
     shared = layers.Dense(4)

@@ -466,6 +466,156 @@ def test_local_response_normalisation_written_out_is_one_op(size, seed):
     )
 
 
+axes = st.sampled_from([(-1,), (-3, -2, -1), (-2, -1), (-3,)])
+
+
+@few
+@given(axes, st.booleans(), st.booleans(), st.booleans(), st.booleans(), seeds)
+def test_layer_normalisation_written_out_is_one_op(
+    axes, gamma, beta, root, square, seed
+):
+    """With its gamma and its beta, where they are shaped as trailing axes."""
+    trailing = axes[-1] == -1
+    gamma, beta = gamma and trailing, beta and trailing
+    net = Network(2, 3, 4)
+    net.written_norm(net.input, 1e-3, gamma, beta, axes, root, square)
+    found = rewritten(net.graph(), "layer norm", seed)
+    assert ["input", "layer_norm"] == kinds(found)
+    plain = Network(2, 3, 4)
+    plain.layer_norm(plain.input, "", 1e-3, gamma, beta, axes)
+    assert align(canonical(net.graph()), canonical(plain.graph())).isomorphic
+
+
+@pytest.mark.parametrize(
+    "miss",
+    [
+        "other axes",
+        "other mean",
+        "not centred",
+        "cubes",
+        "not the root",
+        "plus",
+        "weight",
+    ],
+)
+def test_what_is_nearly_a_layer_normalisation_stays(miss):
+    """Planted: each computes something else."""
+    net = Network(2, 3, 4)
+    x = net.input
+
+    def mean(y, *at):
+        kept = [1 if k in at else n for k, n in enumerate(net.shape(y))]
+        return net.add("mean", y, kept, axes=at, keepdims=True)
+
+    centre = mean(x, 1) if miss == "other axes" else mean(x, 2)
+    if miss == "other mean":
+        centre = mean(net.act(x), 2)
+    minus = net.scale(centre, 1.0 if miss == "plus" else -1.0)
+    centred = net.add("add", (x, minus), net.shape(x))
+    squares = net.power(
+        x if miss == "not centred" else centred, 3 if miss == "cubes" else 2
+    )
+    if miss == "weight":
+        shifted = net.weigh(mean(squares, 2), "shift")
+    else:
+        shifted = net.shift(mean(squares, 2), 1e-3)
+    net.times(centred, net.power(shifted, -1 if miss == "not the root" else -0.5))
+    refused(net.graph(), "layer norm")
+
+
+@pytest.mark.parametrize(
+    "miss", ["gamma", "beta", "shift first", "two readers", "other shape", "other axes"]
+)
+def test_a_weight_after_a_norm_that_is_not_its_own_stays(miss):
+    """It has one, or beta came first, or the weight is none of the normalised axes."""
+    net = Network(2, 3, 4)
+    axes = (-2,) if miss == "other axes" else (-1,)
+    x = net.layer_norm(
+        net.input,
+        gamma=miss == "gamma",
+        beta=miss in ("beta", "shift first"),
+        axes=axes,
+    )
+    y = net.weigh(
+        x, "shift" if miss == "beta" else "scale",
+        axes=(-2, -1) if miss == "other shape" else axes,
+    )  # fmt: skip
+    refused(net.graph(x, y) if miss == "two readers" else net.graph(), "layer norm")
+
+
+@few
+@given(st.booleans(), st.booleans(), axes, seeds)
+def test_a_layer_norm_without_gamma_or_beta_has_ones_and_zeros(gamma, beta, axes, seed):
+    net = Network(2, 3, 4)
+    net.layer_norm(net.input, gamma=gamma, beta=beta, axes=axes)
+    if gamma and beta:
+        refused(net.graph(), "norm constants")
+        return
+    found = rewritten(net.graph(), "norm constants", seed)
+    assert ["gamma", "beta"] == [w.role for w in found.ops[-1].weights]
+    missing = math.prod(net.shape(0)[axis] for axis in axes) * (2 - gamma - beta)
+    assert -missing == sum(note.params for note in found.ops[-1].absorbed)
+
+
+def test_another_epsilon_of_a_layer_norm_is_another_network():
+    """Planted: no weight holds the variance, so that nothing absorbs it."""
+    graphs = []
+    for epsilon in (1e-5, 1e-6):
+        net = Network(4, 4, 3)
+        net.layer_norm(net.input, epsilon=epsilon)
+        graphs.append(canonical(net.graph()))
+    assert not align(*graphs).isomorphic
+
+
+@few
+@given(
+    st.sampled_from(["conv", "dense"]), st.booleans(), st.sampled_from([1, 2, 4]), seeds
+)
+def test_a_layer_scale_is_in_the_kernel_and_the_bias(kind, bias, groups, seed):
+    """A depthwise kernel too; the adapters write the scale back as one."""
+    net = Network(4, 4, 4)
+    x = (
+        net.conv(net.input, 4, bias=bias, groups=groups)
+        if kind == "conv"
+        else net.dense(net.input, 4, bias=bias)
+    )
+    net.weigh(x, layer="scale")
+    graph = net.graph()
+    found = rewritten(graph, "layer scale", seed)
+    assert ["input", kind] == kinds(found)
+    assert ("layer scale", "scale", True, 4) in notes(found)
+    values, written = random_values(graph, seed), {}
+    for weight in found.ops[-1].weights:
+        written |= weight.write(weight.read(values))
+    assert np.array_equal(np.ones(4), written[len(graph.variables) - 1])
+    assert distance(results(graph, seed, written)[0], results(graph, seed, values)[0]) <= BUDGET  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "miss", ["two readers", "output", "gelu between", "positions", "shared", "constant"]
+)
+def test_a_scale_that_is_no_layer_scale_stays(miss):
+    net = Network(4, 4, 4)
+    x = net.conv(net.input, 4)
+    match miss:
+        case "two readers":
+            graph = net.graph(net.weigh(x), net.act(x))
+        case "output":
+            graph = net.graph(net.weigh(x), x)
+        case "gelu between":
+            graph = net.graph(net.weigh(net.act(x, "gelu")))
+        case "positions":
+            graph = net.graph(net.weigh(x, axes=(-2, -1)))
+        case "shared":
+            y = net.weigh(x)
+            again = net.ops[y].but(inputs=(net.conv(y, 4),))
+            net.ops.append(again)
+            graph = net.graph()
+        case "constant":
+            graph = net.graph(net.scale(x, 0.5))
+    refused(graph, "layer scale")
+
+
 # Convolutions ---------------------------------------------------------------------------
 
 
@@ -479,6 +629,19 @@ def test_a_dense_layer_on_a_map_is_a_1x1_convolution(side, bias, seed):
         net.dense(net.input, 4, bias=bias)
     found = rewritten(net.graph(), "dense is 1x1", seed)
     assert ("dense" if side == 1 else "conv") in kinds(found)
+
+
+@pytest.mark.parametrize("axes", [(-1,), (-2, -1)])
+def test_a_reshape_moves_before_a_norm_of_the_channels_alone(axes):
+    """The head of a network, on a map of one position or without the map."""
+    net = Network(4, 4, 3)
+    x = net.layer_norm(net.mean(net.input, keepdims=True), axes=axes)
+    net.reshape(x, 3)
+    if axes == (-1,):
+        found = rewritten(net.graph(), "dense is 1x1", seed=0)
+        assert ["input", "mean", "reshape", "layer_norm"] == kinds(found)
+    else:
+        refused(net.graph(), "dense is 1x1")
 
 
 @few

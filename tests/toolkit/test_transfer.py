@@ -60,6 +60,28 @@ def test_a_bias_that_is_absorbed_is_reported_and_set_to_zero():
     assert np.array_equal(np.zeros(4), back.values[1])
 
 
+def scaled(scale: bool, bias: bool = True) -> Graph:
+    net = Network(4, 4, 2, name="scaled" if scale else "plain")
+    x = net.conv(net.input, 3, bias=bias, layer="conv")
+    x = net.weigh(x, layer="scale") if scale else x
+    net.dense(net.mean(x), 2, "classes")
+    return net.graph()
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_layer_scale_that_is_absorbed_is_reported_and_set_to_one(bias):
+    """Into a network without, and back; both compute the same."""
+    a, b = scaled(True, bias), scaled(False)
+    found = moved(a, b)
+    assert {"layer scale": 1} == found.absorbed
+    x, values = random_inputs(a, 0), random_values(a, 0)
+    expected = evaluate(a, values, *x)[0]
+    assert distance(evaluate(b, found.values, *x)[0], expected) <= 1e-12
+    back = moved(scaled(False, bias), a)
+    assert ["scale/by"] == [f.name for f in back.fates if f.what == "absorbed"]
+    assert np.array_equal(np.ones(3), back.values[1 + bias])
+
+
 def test_a_weight_that_is_constant_on_one_side_is_reported():
     found = moved(pair(False, gamma=False), pair(False))
     assert ["norm/gamma"] == [f.name for f in found.fates if f.what == "constant"]
