@@ -29,7 +29,9 @@ def _cache(tmp_path_factory) -> Iterator[None]:
         yield
 
 
-STEMS = ("lenet5", "mobilenet_v2", "nasnet", "resnet", "squeezenet", "vgg")
+STEMS = (
+    "convnext", "lenet5", "mobilenet_v2", "nasnet", "resnet", "squeezenet", "vgg",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,9 @@ from reference_checks.networks import Networks
 from reference_checks.rewrites import canonical
 
 ROOT = Path(__file__).parents[2]
-STEMS = ("lenet5", "mobilenet_v2", "nasnet", "resnet", "squeezenet", "vgg")
+STEMS = (
+    "convnext", "lenet5", "mobilenet_v2", "nasnet", "resnet", "squeezenet", "vgg",
+)  # fmt: skip
 MODULES = [ROOT / "implementations" / f"{stem}.py" for stem in STEMS]
 by_name = pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
 

@@ -28,6 +28,7 @@ class Plant(NamedTuple):
     found: set[tuple[str, str | None]]
 
 
+CONVNEXT = IMPLEMENTATIONS.format("convnext")
 LENET = IMPLEMENTATIONS.format("lenet5")
 MOBILENET = IMPLEMENTATIONS.format("mobilenet_v2")
 NASNET = IMPLEMENTATIONS.format("nasnet")
@@ -35,6 +36,8 @@ RESNET = IMPLEMENTATIONS.format("resnet")
 SQUEEZENET = IMPLEMENTATIONS.format("squeezenet")
 VGG = IMPLEMENTATIONS.format("vgg")
 
+CONVNEXT_T = "convnext/convnext_t/paper"
+KERAS_CONVNEXT_T = "convnext/convnext_t/keras:ConvNeXtTiny"
 LENET5 = "lenet5/lenet5/paper"
 RESNET50 = "resnet/resnet50/paper"
 KERAS_RESNET50 = "resnet/resnet50/keras:ResNet50"
@@ -46,6 +49,7 @@ SQUEEZENETS = "squeezenet/squeezenet{}/paper"
 VGG16 = "vgg/vgg16/paper"
 KERAS_VGG16 = "vgg/vgg16/keras:VGG16"
 
+RES = ("res2", "res3", "res4", "res5")
 STAGES = ("conv2_x", "conv3_x", "conv4_x", "conv5_x")
 BLOCKS = tuple(f"block_{i}" for i in range(1, 6))
 NORMAL = tuple(f"normal_{i}" for i in range(1, 4))
@@ -152,6 +156,29 @@ PRINTED = [
             ("params", "c3"), ("connections", "c3"), ("params", "Section II.A"),
             ("connections", "Section II.A"), ("multiply_adds", "Figure 11"),
         },
+    ),
+    Plant(
+        "kernel 5 for 7", CONVNEXT, "DepthwiseConv2D(7,", "DepthwiseConv2D(5,", CONVNEXT_T,
+        rows(*RES) | {
+            ("params", "Table 9"), ("params", "Table 8"), ("params", "Table 1"),
+            ("multiply_adds", "Table 9"), ("multiply_adds", "Tables 1, 8 and 12"),
+            ("multiply_adds", "Table 10"),
+        },
+    ),
+    Plant(
+        "ReLU for GELU", CONVNEXT, 'Activation("gelu"', 'Activation("relu"',
+        CONVNEXT_T, rows(*RES),
+    ),
+    Plant(
+        "dropped identity in a table without projections", CONVNEXT,
+        'return layers.Add(name=name + "_add")([x, y])',
+        'return y if name == "res3_2" else layers.Add(name=name + "_add")([x, y])',
+        CONVNEXT_T, rows("res3"),
+    ),
+    Plant(
+        "twice the depth of an isotropic network", CONVNEXT, "(384,  18, 0.1, False)",
+        "(384,  36, 0.1, False)", "convnext/convnext_s_iso/paper",
+        rows("blocks") | {("params", "Table 2"), ("multiply_adds", "Table 2")},
     ),
     Plant(
         "ReLU for the squashing function", LENET,
@@ -400,6 +427,37 @@ OFFICIAL = [
         KERAS_MOBILENET_V2, {PARAMS, MULTIPLY_ADDS, STRUCTURE},
     ),
     Plant(
+        "tanh for exact GELU", CONVNEXT, 'layers.Activation("gelu",',
+        'layers.Activation(lambda v: __import__("keras").ops.gelu(v, approximate=True),',
+        KERAS_CONVNEXT_T, {STRUCTURE},
+    ),
+    Plant(
+        "missing layer scale", CONVNEXT, "    if scaled:\n", "    if False:\n",
+        KERAS_CONVNEXT_T, {PARAMS, *deviations("unrecorded scale")},
+    ),
+    Plant(
+        "another epsilon of layer normalisation", CONVNEXT, "epsilon=1e-6", "epsilon=1e-5",
+        KERAS_CONVNEXT_T, {STRUCTURE},
+    ),
+    Plant(
+        "missing layer normalisation", CONVNEXT, '    y = norm(y, name)\n', "",
+        KERAS_CONVNEXT_T, {PARAMS, STRUCTURE},
+    ),
+    Plant(
+        "another kernel", CONVNEXT, "DepthwiseConv2D(7,", "DepthwiseConv2D(5,",
+        KERAS_CONVNEXT_T, {PARAMS, MULTIPLY_ADDS, STRUCTURE},
+    ),
+    Plant(
+        "another rate of stochastic depth", CONVNEXT, "(3, 3, 9, 3),  0.1)",
+        "(3, 3, 9, 3),  0.2)", KERAS_CONVNEXT_T,
+        deviations("stochastic-depth-t", "unrecorded dropout"),
+    ),
+    Plant(
+        "another normalisation of the input", SPECS.format("convnext"),
+        '"(0.0171247538316637,', '"(0.0171247538316638,', KERAS_CONVNEXT_T,
+        deviations("input-scale", "unrecorded scale"),
+    ),
+    Plant(
         "a recorded cost that no longer holds", SPECS.format("resnet"),
         "params: {resnet50: 26560,", "params: {resnet50: 26561,",
         KERAS_RESNET50, {PARAMS, *deviations("conv-bias")},
@@ -455,6 +513,8 @@ def test_the_official_model_contradicts(plant, project):
         ("padding on one side", "conv1"),
         ("ReLU for ReLU6", "relu6"),
         ("extra filter", "conv_1"),
+        ("tanh for exact GELU", "gelu"),
+        ("another epsilon of layer normalisation", "layer norm: epsilon 1e-05 → 1e-06"),
         ("an unrecorded knob", "conv2_x_pool"),
     ],
 )
