@@ -3,11 +3,10 @@
 Tan, Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", 2019;
 STAGES mirrors Table 1, SCALING the variants of Table 2, Figure 4 and Table 7.
 
-Silent in the paper, chosen from the authors' code: how far B1 to B7 are scaled and their
-dropout; widths are rounded to multiples of 8, repeats up; strides follow from the sizes of
-Table 1; squeeze-and-excitation is a quarter of the channels that enter the block; a shortcut
-joins blocks of equal size only; convolutions have no bias but in squeeze-and-excitation;
-"same" padding; batch norm's epsilon 1e-3.
+Silent in the paper, chosen from the authors' code: how far B1 to B7 are scaled, and their
+dropout; widths are rounded to multiples of 8, repeats up; strides follow from Table 1's sizes;
+squeeze-and-excitation is a quarter of the channels that enter the block; a shortcut joins
+blocks of equal size; biases in squeeze-and-excitation only; "same" padding; epsilon 1e-3.
 """
 
 from math import ceil
@@ -43,9 +42,8 @@ SCALING = {  #                width depth size dropout
 
 def scaled(filters, width):
     """The nearest multiple of 8, never more than a tenth below."""
-    exact = filters * width
-    rounded = max(8, int(exact + 4) // 8 * 8)
-    return rounded + 8 if rounded < 0.9 * exact else rounded
+    rounded = int(filters * width + 4) // 8 * 8
+    return rounded + 8 if rounded < 0.9 * filters * width else rounded
 
 
 def norm(x, name, swish=True):
@@ -58,22 +56,17 @@ def conv(x, filters, kernel, stride, name, swish=True):
     return norm(x, name, swish)
 
 
-def squeeze_excite(x, squeeze, name):
-    """Hu et al. 2018: each channel times a gate that sees the means of all."""
-    gate = layers.GlobalAveragePooling2D(keepdims=True, name=name + "_mean")(x)
-    gate = layers.Conv2D(squeeze, 1, activation="silu", name=name + "_reduce")(gate)
-    gate = layers.Conv2D(x.shape[-1], 1, activation="sigmoid", name=name + "_expand")(gate)
-    return layers.Multiply(name=name)([x, gate])
-
-
 def mbconv(x, t, f, c, s, drop, name):
-    """MobileNetV2's bottleneck with squeeze-and-excitation, dropped as a whole in training."""
+    """MobileNetV2's bottleneck, gated by squeeze-and-excitation, dropped whole in training."""
     k, y = x.shape[-1], x
     if t > 1:
         y = conv(y, t * k, 1, 1, name + "_expand")
     y = layers.DepthwiseConv2D(f, s, padding="same", use_bias=False, name=name + "_depthwise")(y)
     y = norm(y, name + "_depthwise")
-    y = squeeze_excite(y, k // 4, name + "_squeeze_excite")
+    gate = layers.GlobalAveragePooling2D(keepdims=True, name=name + "_squeeze")(y)
+    gate = layers.Conv2D(k // 4, 1, activation="silu", name=name + "_squeeze_reduce")(gate)
+    gate = layers.Conv2D(t * k, 1, activation="sigmoid", name=name + "_squeeze_expand")(gate)
+    y = layers.Multiply(name=name + "_excite")([y, gate])
     y = conv(y, c, 1, 1, name + "_project", swish=False)
     if s > 1 or k != c:
         return y
@@ -100,6 +93,5 @@ def build(variant, *, input_shape=None, classes=1000, normalise=False):
     x = conv(x, scaled(1280, width), 1, 1, "stage_9")
     x = layers.GlobalAveragePooling2D(name="stage_9_pool")(x)
     x = layers.Dropout(dropout, name="stage_9_dropout")(x)
-    x = layers.Dense(classes, name="stage_9_fc")(x)
-    x = layers.Softmax(name="stage_9_softmax")(x)
+    x = layers.Dense(classes, activation="softmax", name="stage_9_fc")(x)
     return Model(inputs, x, name=variant)

@@ -2,19 +2,18 @@
 
 Szegedy, Vanhoucke, Ioffe, Shlens, Wojna, "Rethinking the Inception Architecture for Computer
 Vision", 2015; STEM mirrors the first rows of Table 1, `figure_5` to `figure_7` the figures of
-that number, `figure_10` the variations of Figure 10 that Table 1's caption speaks of.
+that number; between them stand the variations of Figure 10 that Table 1's caption speaks of.
 
 The paper prints no widths inside modules (a supplement had them).  They are chosen from the
 authors' code (TF-Slim), as are the variations of Figure 10, which poolings average, the order of
-concatenation, batch norm without scale, with epsilon 1e-3 and momentum 0.9997, the auxiliary
-head's sizes and dropout 0.2.  The code has four modules at 17x17; the fifth repeats the fourth.
+concatenation, batch norm without scale, epsilon 1e-3, momentum 0.9997, the auxiliary head's sizes
+and dropout 0.2.  The code has four modules at 17x17; the fifth repeats the fourth.
 """
 
 from keras import Input, Model, layers
 
-# A step is (filters, kernel), padded to keep the size, or (filters, kernel, stride), not padded,
-# or a 3x3 pooling, "average" with stride 1, "max" with stride 2.  A list of chains of steps is
-# branches, concatenated.
+# A step is (filters, kernel), padded, or (filters, kernel, stride), not padded, or a 3x3 pooling,
+# "average" with stride 1, "max" with stride 2.  A list of chains of steps is branches.
 # fmt: off
 STEM = {                   # input size
     "conv_1": (32, 3, 2),  # 299 x 299 x 3
@@ -30,12 +29,7 @@ RELEASED_STEM = {**STEM, "conv_4": (80, 1), "conv_5": (192, 3, 1), "conv_6": "ma
 
 
 def figure_5(proj, kernel):
-    return [
-        [(64, 1)],
-        [(48, 1), (64, kernel)],
-        [(64, 1), (96, 3), (96, 3)],
-        ["average", (proj, 1)],
-    ]
+    return [[(64, 1)], [(48, 1), (64, kernel)], [(64, 1), (96, 3), (96, 3)], ["average", (proj, 1)]]
 
 
 def figure_6(n, halves):
@@ -52,11 +46,6 @@ def figure_6(n, halves):
 def figure_7():
     sides = [[(384, (1, 3))], [(384, (3, 1))]]
     return [[(320, 1)], [(384, 1), sides], [(448, 1), (384, 3), sides], ["average", (192, 1)]]
-
-
-def figure_10(short, long):
-    """Half the size: convolutions of stride 2 beside a pooling."""
-    return [short, long, ["max"]]
 
 
 def chain(x, steps, name):
@@ -79,17 +68,12 @@ def layer(x, step, name):
     return layers.ReLU(name=name + "_relu")(x)
 
 
-def classifier(x, classes, name, end):
-    x = layers.Flatten(name=name + "_flat")(x)
-    x = layers.Dense(classes, name=name)(x)
-    return layers.Softmax(name=end)(x)
-
-
 def auxiliary(x, classes):
-    """Figure 8: a small classifier that trains along, batch-normalised to the last but one."""
+    """Figure 8: a small classifier that trains along."""
     x = layers.AveragePooling2D(5, 3, name="auxiliary_pool")(x)
     x = chain(x, [(128, 1), (768, x.shape[1:3], 1)], "auxiliary")
-    return classifier(x, classes, "auxiliary_linear", "auxiliary_softmax")
+    x = layers.Flatten(name="auxiliary_flat")(x)
+    return layers.Dense(classes, activation="softmax", name="auxiliary_linear")(x)
 
 
 def build(
@@ -101,14 +85,17 @@ def build(
     for row, step in (RELEASED_STEM if released_stem else STEM).items():
         x = layer(x, step, row)
     first = figure_5(32 if released_stem else 64, kernel)
-    to_17 = figure_10([(384, 3, 2)], [(64, 1), (96, 3), (96, 3, 2)])
+    to_17 = [[(384, 3, 2)], [(64, 1), (96, 3), (96, 3, 2)], ["max"]]
     x = chain(x, [first, *2 * [figure_5(64, kernel)], to_17], "inception_35")
     x = chain(x, [figure_6(n, halves) for n in widths], "inception_17")
     heads = [auxiliary(x, classes)] if variant == "inception_v3_training" else []
-    to_8 = figure_10([(192, 1), (320, 3, 2)], [(192, 1), (192, (1, 7)), (192, (7, 1)), (192, 3, 2)])
+    long = [(192, 1), (192, (1, 7)), (192, (7, 1)), (192, 3, 2)]
+    to_8 = [[(192, 1), (320, 3, 2)], long, ["max"]]
     x = layer(x, to_8, "inception_17_end")
     x = chain(x, 2 * [figure_7()], "inception_8")
     x = layers.AveragePooling2D(8, name="pool_2")(x)
     x = layers.Dropout(0.2, name="linear_dropout")(x)
-    x = classifier(x, classes, "linear", "softmax")
+    x = layers.Flatten(name="linear_flat")(x)
+    x = layers.Dense(classes, name="linear")(x)
+    x = layers.Softmax(name="softmax")(x)
     return Model(inputs, [x, *heads] if heads else x, name=variant)

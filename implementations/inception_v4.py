@@ -7,15 +7,14 @@ Figures 9 and 15 and Table 1.
 Three slips of the figures are mended: the last convolution of Figure 3 has stride 2, the second
 1x7 of Figure 5 is 7x1, and the 1154 and 2048 filters of Figures 17 and 19 are as many as enter.
 Silent, chosen from the authors' code (TF-Slim): the order of concatenation, biases in place of
-batch norm in the linear 1x1, batch norm without scale, with epsilon 1e-3 and momentum 0.9997,
-and residuals scaled by 0.17, 0.1 and 0.2, within the range of Section 3.3.
+batch norm in the linear 1x1, batch norm without scale, epsilon 1e-3, momentum 0.9997, residuals
+scaled by 0.17, 0.1 and 0.2.
 """
 
 from keras import Input, Model, layers
 
-# A step is (filters, kernel), padded to keep the size, or (filters, kernel, stride), not padded
-# ("V"), or a 3x3 pooling, "average" with stride 1, "max" with stride 2 (V).  A list of chains of
-# steps is branches, concatenated.
+# A step is (filters, kernel), padded, or (filters, kernel, stride), not padded ("V"), or a 3x3
+# pooling, "average" with stride 1, "max" with stride 2 (V).  A list of chains of steps is branches.
 # fmt: off
 HEAD = [(32, 3, 2), (32, 3, 1), (64, 3)]
 FIG_3 = [
@@ -60,10 +59,6 @@ NETWORKS = {  # stem, A, k l m n of Figure 7, B, Reduction-B, C
 # fmt: on
 
 
-def figure_7(k, l, m, n):
-    return [[(n, 3, 2)], [(k, 1), (l, 3), (m, 3, 2)], ["max"]]
-
-
 def chain(x, steps, name):
     for i, step in enumerate(steps, start=1):
         x = layer(x, step, f"{name}_{i}")
@@ -96,7 +91,8 @@ def module(x, step, name, scale, relu=True):
 
 def build(variant, *, input_shape=(299, 299, 3), classes=1000, released=False, plain_end=False):
     """The network of Figure 9 or 15; ends in class probabilities."""
-    stem, a, module_a, filters, b, module_b, reduction_b, c, module_c = NETWORKS[variant]
+    stem, a, module_a, (k, l, m, n), b, module_b, reduction_b, c, module_c = NETWORKS[variant]
+    reduction_a = [[(n, 3, 2)], [(k, 1), (l, 3), (m, 3, 2)], ["max"]]  # Figure 7
     scales = (None, None, None) if variant == "inception_v4" else (0.17, 0.1, 0.2)
     if released:
         stem, a, b, c = RELEASED, 2 * a, 2 * b, 2 * c
@@ -104,7 +100,7 @@ def build(variant, *, input_shape=(299, 299, 3), classes=1000, released=False, p
     x = chain(inputs, stem, "stem")
     for i in range(1, a + 1):
         x = module(x, module_a, f"inception_a_{i}", scales[0])
-    x = layer(x, figure_7(*filters), "reduction_a")
+    x = layer(x, reduction_a, "reduction_a")
     for i in range(1, b + 1):
         x = module(x, module_b, f"inception_b_{i}", scales[1])
     x = layer(x, reduction_b, "reduction_b")

@@ -4,11 +4,10 @@ Howard, Sandler, Chu, Chen, Chen, Tan, Wang, Zhu, Pang, Vasudevan, Le, Adam, "Se
 MobileNetV3", 2019; LARGE and SMALL mirror Tables 1 and 2 (of the last arXiv version).
 
 Silent in the paper, chosen from the authors' code: a block expands only to more channels than
-enter it; a shortcut needs stride 1 too; expansions scale with what enters, and widths,
-expansions and the quarter of squeeze-and-excitation are rounded to multiples of 8; the layer
-after the pooling is not scaled below width 1; convolutions without batch norm have a bias;
-"same" padding; batch norm's epsilon 1e-3; dropout is before the last layer, and its 0.8 is what
-is kept.  The minimalistic networks are the authors' code's alone.
+enter; a shortcut needs stride 1 too; expansions scale with what enters, and widths, expansions
+and the quarter of squeeze-and-excitation are rounded to multiples of 8; the layer after the
+pooling is not scaled below width 1; biases where batch norm is not; "same" padding; epsilon
+1e-3; dropout is before the last layer and keeps 0.8; the minimalistic networks.
 """
 
 from keras import Input, Model, layers
@@ -51,9 +50,8 @@ LAST = {"large": (LARGE, 960, 1280), "small": (SMALL, 576, 1024)}
 
 def scaled(filters, width):
     """The nearest multiple of 8, never more than a tenth below."""
-    exact = filters * width
-    rounded = max(8, int(exact + 4) // 8 * 8)
-    return rounded + 8 if rounded < 0.9 * exact else rounded
+    rounded = max(8, int(filters * width + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * filters * width else rounded
 
 
 def norm(x, name, nl=None):
@@ -66,24 +64,18 @@ def conv(x, filters, kernel, stride, name, nl=None):
     return norm(x, name, nl)
 
 
-def squeeze_excite(x, name):
-    """Section 5.3: each channel times a gate that sees the means of all, a quarter wide."""
-    channels = x.shape[-1]
-    gate = layers.GlobalAveragePooling2D(keepdims=True, name=name + "_mean")(x)
-    gate = layers.Conv2D(scaled(channels, 1 / 4), 1, activation=RE, name=name + "_reduce")(gate)
-    gate = layers.Conv2D(channels, 1, activation="hard_sigmoid", name=name + "_expand")(gate)
-    return layers.Multiply(name=name)([x, gate])
-
-
 def bneck(x, f, exp, out, se, nl, s, name):
-    """Figure 4: expand, filter each channel, squeeze-and-excite, project linearly."""
+    """Figure 4: expand, filter each channel, gate it by the means of all, project linearly."""
     k, y = x.shape[-1], x
     if exp > k:
         y = conv(y, exp, 1, 1, name + "_expand", nl)
     y = layers.DepthwiseConv2D(f, s, padding="same", use_bias=False, name=name + "_depthwise")(y)
     y = norm(y, name + "_depthwise", nl)
     if se:
-        y = squeeze_excite(y, name + "_squeeze_excite")
+        gate = layers.GlobalAveragePooling2D(keepdims=True, name=name + "_squeeze")(y)
+        gate = layers.Conv2D(scaled(exp, 1 / 4), 1, activation=RE, name=name + "_reduce")(gate)
+        gate = layers.Conv2D(exp, 1, activation="hard_sigmoid", name=name + "_excite")(gate)
+        y = layers.Multiply(name=name + "_gate")([y, gate])
     y = conv(y, out, 1, 1, name + "_project")
     return layers.Add(name=name + "_add")([x, y]) if s == 1 and k == out else y
 

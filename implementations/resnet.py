@@ -3,10 +3,9 @@
 He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", 2015; IMAGENET
 mirrors Table 1, CIFAR the table of Section 4.2.
 
-Silent in the paper, chosen from the authors' Caffe models: stride 2 is on the first
-convolution of a block, padding is half the kernel, max pooling is not padded and rounds its
-size up (one row and column at the end), epsilon is 1e-5, convolutions have no bias.  Where
-option A puts its zeros is chosen here: after the channels.
+Silent in the paper, chosen from the authors' Caffe models: stride 2 is on the first convolution
+of a block, padding is half the kernel, max pooling is not padded and rounds its size up (one row
+and column at the end), epsilon is 1e-5, no biases.  Option A puts its zeros after the channels.
 """
 
 from keras import Input, Model, layers, ops
@@ -87,6 +86,6 @@ def build(variant, *, input_shape=None, classes=None, pool_pad=((0, 1), (0, 1)))
                 y = layers.Add(name=name + "_add")([x, y])
             x = layers.ReLU(name=name + "_relu")(y)
     x = layers.GlobalAveragePooling2D(name="fc_pool")(x)
-    x = layers.Dense(classes or (1000 if variant in IMAGENET else 10), name="fc")(x)
-    x = layers.Softmax(name="fc_softmax")(x)
+    classes = classes or (1000 if variant in IMAGENET else 10)
+    x = layers.Dense(classes, activation="softmax", name="fc")(x)
     return Model(inputs, x, name=variant)

@@ -1,13 +1,12 @@
 """ResNet v2.
 
-He, Zhang, Ren, Sun, "Identity Mappings in Deep Residual Networks", 2016.  IMAGENET mirrors
-Table 1 of the first ResNet paper, to which the appendix refers, and footnote 3; CIFAR is
-Section 4.1 and the appendix.
+He, Zhang, Ren, Sun, "Identity Mappings in Deep Residual Networks", 2016; IMAGENET mirrors Table 1
+of the first ResNet paper and footnote 3, CIFAR Section 4.1 and the appendix.
 
-Silent in the paper, chosen as in the first ResNet or from the authors' Torch code: stride 2
-is on the first convolution of a unit, padding is half the kernel, max pooling is not padded
-and rounds its size up, projections have no norm, convolutions no bias, epsilon is 1e-5.
-Zero-padded shortcuts are chosen here to take the sum itself, not its activation.
+Silent in the paper, chosen as in the first ResNet or from the authors' Torch code: stride 2 is on
+the first convolution of a unit, padding is half the kernel, max pooling is not padded and rounds
+its size up, projections have no norm, convolutions no bias, epsilon is 1e-5.  Zero-padded
+shortcuts take the sum itself, not its activation (chosen here).
 """
 
 from keras import Input, Model, layers, ops
@@ -91,6 +90,6 @@ def build(
             x = unit(x, kind, width, stride, f"{row}_{i}", active, slim_units)
     x = norm_relu(x, row)
     x = layers.GlobalAveragePooling2D(name="fc_pool")(x)
-    x = layers.Dense(classes or (1000 if variant in IMAGENET else 10), name="fc")(x)
-    x = layers.Softmax(name="fc_softmax")(x)
+    classes = classes or (1000 if variant in IMAGENET else 10)
+    x = layers.Dense(classes, activation="softmax", name="fc")(x)
     return Model(inputs, x, name=variant)
