@@ -37,18 +37,23 @@ class LocalResponseNorm(layers.Layer):
         return x / (k + alpha * total) ** beta
 
 
-def conv(x, filters, kernel, name, stride=1):
-    return layers.Conv2D(filters, kernel, stride, padding="same", activation="relu", name=name)(x)
+def conv(x, filters, kernel, name, stride=1, slim=False):
+    x = layers.Conv2D(filters, kernel, stride, padding="same", use_bias=not slim, name=name)(x)
+    if slim:
+        x = layers.BatchNormalization(scale=False, momentum=0.9997, name=name + "_norm")(x)
+    return layers.ReLU(name=name + "_relu")(x)
 
 
-def inception(x, columns, name):
+def inception(x, columns, name, slim):
     """Figure 2 (b): filters of three sizes and pooling side by side, each behind a 1x1."""
     one, reduce_3, three, reduce_5, five, proj = columns
-    a = conv(x, one, 1, name + "_1x1")
-    b = conv(conv(x, reduce_3, 1, name + "_3x3_reduce"), three, 3, name + "_3x3")
-    c = conv(conv(x, reduce_5, 1, name + "_5x5_reduce"), five, 5, name + "_5x5")
+    a = conv(x, one, 1, name + "_1x1", slim=slim)
+    b = conv(x, reduce_3, 1, name + "_3x3_reduce", slim=slim)
+    b = conv(b, three, 3, name + "_3x3", slim=slim)
+    c = conv(x, reduce_5, 1, name + "_5x5_reduce", slim=slim)
+    c = conv(c, five, 3 if slim else 5, name + "_5x5", slim=slim)
     d = layers.MaxPooling2D(3, 1, padding="same", name=name + "_pool")(x)
-    d = conv(d, proj, 1, name + "_pool_proj")
+    d = conv(d, proj, 1, name + "_pool_proj", slim=slim)
     return layers.Concatenate(name=name)([a, b, c, d])
 
 
@@ -67,24 +72,26 @@ def auxiliary(x, classes, name):
     return classifier(x, 0.7, classes, name + "_linear", name + "_softmax")
 
 
-def build(variant="googlenet", *, input_shape=(224, 224, 3), classes=1000):
+def build(variant="googlenet", *, input_shape=(224, 224, 3), classes=1000, slim=False):
     """Table 1, in training with Section 5's heads; ends in class probabilities."""
     heads = []
     x = inputs = Input(input_shape)
-    x = conv(x, 64, 7, "conv_1", stride=2)
+    x = conv(x, 64, 7, "conv_1", stride=2, slim=slim)
     x = layers.MaxPooling2D(3, 2, padding="same", name="pool_1")(x)
-    x = LocalResponseNorm(name="norm_1")(x)
-    x = conv(conv(x, 64, 1, "conv_2_reduce"), 192, 3, "conv_2")
-    x = LocalResponseNorm(name="norm_2")(x)
+    x = x if slim else LocalResponseNorm(name="norm_1")(x)
+    x = conv(x, 64, 1, "conv_2_reduce", slim=slim)
+    x = conv(x, 192, 3, "conv_2", slim=slim)
+    x = x if slim else LocalResponseNorm(name="norm_2")(x)
     x = layers.MaxPooling2D(3, 2, padding="same", name="pool_2")(x)
     for row, *columns in TABLE_1:
         if columns:
-            x = inception(x, columns, row)
+            x = inception(x, columns, row, slim)
         else:
-            x = layers.MaxPooling2D(3, 2, padding="same", name=row)(x)
+            size = 2 if slim and row == "pool_4" else 3
+            x = layers.MaxPooling2D(size, 2, padding="same", name=row)(x)
         if variant == "googlenet_training" and row in ("inception_4a", "inception_4d"):
             heads.append(auxiliary(x, classes, row.replace("inception", "auxiliary")))
     x = layers.AveragePooling2D(7, 1, name="avg_pool")(x)
     x = layers.Flatten(name="linear_flat")(x)
-    x = classifier(x, 0.4, classes, "linear", "softmax")
+    x = classifier(x, 0.2 if slim else 0.4, classes + slim, "linear", "softmax")
     return Model(inputs, [x, *heads] if heads else x, name=variant)

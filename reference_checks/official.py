@@ -40,6 +40,7 @@ def check_official(
     try:
         model = models.read(official.model, networks.papers, **pair.sizes)
     except models.NotAvailable as missing:
+        yield from pair.unseen(str(missing))
         yield pair.record("structure", Verdict.NOT_RUN, detail=str(missing))
         return
     theirs, ours = model.graph, networks.graph(paper, variant, **pair.knobs)
@@ -128,6 +129,20 @@ class _Pair:
                 measured=str(group), detail="no recorded deviation says so",
             )  # fmt: skip
 
+    def unseen(self, reason: str) -> Iterator[Record]:
+        """What knobs cost needs no official model; whether it has what they turn does."""
+        for name, entry in self.entries.items():
+            if entry.knob is None:
+                continue
+            printed, measured = self._recorded(entry), self._knob_cost(entry)
+            same = measured == printed
+            yield self.record(
+                "deviation", Verdict.NOT_RUN if same else Verdict.CONTRADICTED,
+                claim=name, printed=printed, measured=measured,
+                detail=reason if same else entry.what,
+                at=self.paper.at("deviations", name),
+            )  # fmt: skip
+
     def _of(self, cost: int | Mapping[str, int]) -> int:
         return cost if isinstance(cost, int) else cost.get(self.variant, 0)
 
@@ -151,14 +166,7 @@ class _Pair:
 
     def _knob(self, entry: Deviation, theirs: Graph) -> tuple[Verdict, str, str]:
         """A knob's cost against the faithful network, and that it is still needed."""
-        plain = self.networks.graph(self.paper, self.variant)
-        turned = self.networks.graph(
-            self.paper, self.variant, **{entry.knob: entry.value}
-        )
-        measured = _cost(
-            all_params(turned) - all_params(plain),
-            multiply_adds(turned) - multiply_adds(plain),
-        )
+        measured = self._knob_cost(entry)
         without = {k: v for k, v in self.knobs.items() if k != entry.knob}
         others = self.networks.graph(self.paper, self.variant, **without)
         if align(canonical(others), canonical(theirs)).isomorphic:
@@ -175,6 +183,16 @@ class _Pair:
 
     def _recorded_as(self, group: AbsorbedDifference) -> bool:
         return any(_matches(entry, group) for entry in self.entries.values())
+
+    def _knob_cost(self, entry: Deviation) -> str:
+        plain = self.networks.graph(self.paper, self.variant)
+        turned = self.networks.graph(
+            self.paper, self.variant, **{entry.knob: entry.value}
+        )
+        return _cost(
+            all_params(turned) - all_params(plain),
+            multiply_adds(turned) - multiply_adds(plain),
+        )
 
     def accounting(self, theirs: Graph) -> Iterator[Record]:
         """The official count is ours plus the deviations, to the last one."""

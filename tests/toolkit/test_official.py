@@ -160,18 +160,33 @@ def test_another_value_of_a_knob_is_another_structure(tiny):
     assert ("structure", None) in tiny.contradicted(TINY)
 
 
-def test_a_missing_package_is_not_run(tiny, monkeypatch):
-    """Neither a pass nor a crash."""
+@pytest.fixture
+def missing(monkeypatch):
+    """No official model can be had."""
 
-    def missing(name, papers, **options):
+    def read(name, papers, **options):
         raise NotAvailable("keras-cv is not installed")
 
-    monkeypatch.setattr(official.models, "read", missing)
-    (record,) = tiny.records(TINY)
-    assert (Verdict.NOT_RUN, "keras-cv is not installed") == (
-        record.verdict,
-        record.detail,
+    monkeypatch.setattr(official.models, "read", read)
+
+
+def test_a_missing_package_is_not_run(tiny, missing):
+    """Neither a pass nor a crash."""
+    expected = [
+        ("deviation", Verdict.NOT_RUN, "keras-cv is not installed"),
+        ("structure", Verdict.NOT_RUN, "keras-cv is not installed"),
+    ]
+    assert expected == [(r.check, r.verdict, r.detail) for r in tiny.records(TINY)]
+
+
+def test_a_knobs_cost_is_measured_without_the_official_model(tiny, missing):
+    """The planted error of the test above."""
+    tiny.plant(
+        "papers/tiny.yaml",
+        "value: [[0, 1], [0, 1]]",
+        "value: [[0, 1], [0, 1]]\n    multiply_adds: 1",
     )
+    assert {("deviation", "stride-padding")} == tiny.contradicted(TINY)
 
 
 def test_an_ambiguous_alignment_is_contradicted(tiny, monkeypatch):
