@@ -22,7 +22,15 @@ from reference_checks.errors import InputError
 from reference_checks.graph import Graph, Op
 from reference_checks.partial import partial
 
-__all__ = ["Alignment", "Ambiguous", "align", "colours", "partial", "verify"]
+__all__ = [
+    "Alignment",
+    "Ambiguous",
+    "align",
+    "colours",
+    "isomorphism",
+    "partial",
+    "verify",
+]
 
 Colours = list[list[int]]
 
@@ -121,15 +129,25 @@ def align(a: Graph, b: Graph) -> Alignment:
         Ambiguous: the colours agree but no pairing keeps the edges; the message lists
             the candidates.
     """
+    pairs = isomorphism(a, b)
+    return Alignment(partial(a, b), False) if pairs is None else Alignment(pairs, True)
+
+
+def isomorphism(a: Graph, b: Graph) -> dict[int, int] | None:
+    """The pairs that make two canonical graphs one, or None if they are not.
+
+    Raises:
+        Ambiguous: as `align`.
+    """
     colour_a, colour_b = colours(a, b)
     if Counter(colour_a) != Counter(colour_b):
-        return Alignment(partial(a, b), False)
+        return None
     while True:
         for pair in (_from_inputs, _from_outputs):
             pairs = pair(a, b, colour_a, colour_b)
             problem = verify(a, b, pairs)
             if problem is None:
-                return Alignment(dict(sorted(pairs.items())), True)
+                return dict(sorted(pairs.items()))
         colour_a, colour_b = _individualised(a, b, colour_a, colour_b, problem)
 
 

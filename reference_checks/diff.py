@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -30,8 +30,8 @@ from reference_checks.wording import (
 )
 
 __all__ = [
-    "AbsorbedDifference", "Change", "Diff", "absorbed_differences", "describe", "diff",
-    "size", "text",
+    "AbsorbedDifference", "Change", "Diff", "absorbed_differences", "agreeing", "describe",
+    "diff", "size", "text",
 ]  # fmt: skip
 
 PRESENCE = {"": ((None, True), (False, None)), "no ": ((True, None), (None, False))}
@@ -43,7 +43,8 @@ class AbsorbedDifference:
     """One attribute that differs in `layers` aligned ops and that a rewrite absorbs.
 
     `a` and `b` are the values (None: not there), or, where many differ by one factor or are
-    not there, from the lowest to the highest; `params` is what B has more.
+    not there, from the lowest to the highest; `params` is what B has more.  `at` is the
+    first of the layers, in A if it is there.
     """
 
     rewrite: str
@@ -52,6 +53,7 @@ class AbsorbedDifference:
     b: Any
     layers: int
     params: int
+    at: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         what = f"{self.attribute} {text(self.a)} → {text(self.b)}"
@@ -160,16 +162,18 @@ def absorbed_differences(
 ) -> Iterator[AbsorbedDifference]:
     """What rewrites took out of one side and not, or with another value, of the other."""
     groups: dict[tuple, list[int]] = defaultdict(list)
+    first: dict[tuple, str] = {}
     edges = _Edges(a, b, alignment.pairs)
     for i, j in alignment.pairs.items():
-        for key, params in _absorbed(edges, i, j):
+        for key, params, layer in _absorbed(edges, i, j):
             groups[key].append(params)
+            first.setdefault(key, layer)
     for keys in _by_factor(groups):
         rewrite, attribute, *_ = keys[0]
         sizes = [params for key in keys for params in groups[key]]
         value, other = (_span([key[side] for key in keys]) for side in (2, 3))
         yield AbsorbedDifference(
-            rewrite, attribute, value, other, len(sizes), sum(sizes)
+            rewrite, attribute, value, other, len(sizes), sum(sizes), first[keys[0]]
         )
 
 
@@ -199,27 +203,48 @@ def _span(values: list[Any]) -> Any:
     return f"{text(min(values))} to {text(max(values))}"
 
 
-def _absorbed(edges: _Edges, i: int, j: int) -> Iterator[tuple[tuple, int]]:
-    """((rewrite, attribute, A's value, B's value), parameters that B has more)."""
+def agreeing(found: Diff, rewrite: str, attribute: str) -> tuple[str, ...]:
+    """The layers of A that had what a rewrite takes out, just as B's had."""
+    key, layers = (rewrite, attribute), []
+    for i, j in found.alignment.pairs.items():
+        mine, theirs = _noted(found.a.ops[i]), _noted(found.b.ops[j])
+        if key in mine and key in theirs and mine[key][0] == theirs[key][0]:
+            layers.append(mine[key][2])
+    return tuple(layers)
+
+
+def _absorbed(edges: _Edges, i: int, j: int) -> Iterator[tuple[tuple, int, str]]:
+    """((rewrite, attribute, A's value, B's value), parameters that B has more, layer)."""
     mine, theirs = _noted(edges.a.ops[i]), _noted(edges.b.ops[j])
     for key in dict.fromkeys((*mine, *theirs)):
-        value, params = mine.get(key, (None, 0))
-        other_value, other_params = theirs.get(key, (None, 0))
+        value, params, layer = mine.get(key, (None, 0, ""))
+        other_value, other_params, other_layer = theirs.get(key, (None, 0, ""))
         # No bias before a norm that only one side has: that difference is the norm's.
         named = key[1] == "bias" and edges.inserted_norm(i, j)
         if value != other_value and not named:
-            yield (*key, value, other_value), other_params - params
+            yield (
+                (*key, value, other_value),
+                other_params - params,
+                layer or other_layer,
+            )
 
 
-def _noted(op: Op) -> dict[tuple[str, str], tuple[Any, int]]:
-    """Values and parameters by rewrite and attribute; several values are a tuple."""
+def _noted(op: Op) -> dict[tuple[str, str], tuple[Any, int, str]]:
+    """Value, parameters and layer by rewrite and attribute; several values are a tuple."""
     values: dict[tuple[str, str], list[Any]] = defaultdict(list)
     params: Counter[tuple[str, str]] = Counter()
+    layers: dict[tuple[str, str], str] = {}
     for note in op.absorbed:
-        values[note.rewrite, note.attribute].append(note.value)
-        params[note.rewrite, note.attribute] += note.params
+        key = note.rewrite, note.attribute
+        values[key].append(note.value)
+        params[key] += note.params
+        layers.setdefault(key, note.layer or op.layer)
     return {
-        key: (found[0] if len(found) == 1 else tuple(sorted(found)), params[key])
+        key: (
+            found[0] if len(found) == 1 else tuple(sorted(found)),
+            params[key],
+            layers[key],
+        )
         for key, found in values.items()
     }
 
@@ -259,7 +284,7 @@ def _changes(
                 *names, what, row, params, cost, noun(mine or theirs), after=after
             )
             continue
-        params -= sum(more for _, more in _absorbed(edges, i, j))
+        params -= sum(more for _, more, _ in _absorbed(edges, i, j))
         norm = edges.inserted_norm(i, j)
         if norm is not None:
             moved[norm] += params

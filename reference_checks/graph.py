@@ -101,12 +101,16 @@ class Weight:
 
 @dataclass(frozen=True)
 class Absorbed:
-    """Something that a rewrite took out of an op, so that it can be compared and counted."""
+    """Something that a rewrite took out of an op, so that it can be compared and counted.
+
+    `layer` is the layer that had it, or lacked it.
+    """
 
     rewrite: str
     attribute: str
     value: Any
     params: int = 0
+    layer: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)

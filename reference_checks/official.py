@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from reference_checks import equivalence, models, notation, precision, rows
-from reference_checks.alignment import Alignment, Ambiguous, align
-from reference_checks.diff import AbsorbedDifference, Diff, diff, text
+from reference_checks.alignment import Alignment, Ambiguous, align, isomorphism
+from reference_checks.diff import AbsorbedDifference, Diff, agreeing, diff, text
 from reference_checks.equivalence import Subject
 from reference_checks.from_keras import from_keras
 from reference_checks.graph import Graph
@@ -28,6 +28,7 @@ from reference_checks.spec import Deviation, Official, Variant
 from reference_checks.transfer import transfer
 
 SEED = 1998
+SHOWN = 4  # layers that a record names
 
 
 def check_official(
@@ -36,7 +37,7 @@ def check_official(
 ) -> Iterator[Record]:  # fmt: skip
     """Records of an official model: deviations, structure, and, if `run`, equivalence."""
     entry = paper.spec.variants[variant]
-    pair = _Pair(networks, paper, variant, entry, official)
+    pair = Pair(networks, paper, variant, entry, official)
     try:
         model = models.read(official.model, networks.papers, **pair.sizes)
     except models.NotAvailable as missing:
@@ -72,7 +73,7 @@ def check_official(
         yield from pair.published()
 
 
-class _Pair:
+class Pair:
     """An official model and the variant that it claims to be."""
 
     def __init__(
@@ -126,7 +127,8 @@ class _Pair:
         for group in left:
             yield self.record(
                 "deviation", Verdict.CONTRADICTED, claim=f"unrecorded {group.attribute}",
-                measured=str(group), detail="no recorded deviation says so",
+                measured=str(group),
+                detail=f"no recorded deviation says so; the first is {group.at}",
             )  # fmt: skip
 
     def unseen(self, reason: str) -> Iterator[Record]:
@@ -161,15 +163,19 @@ class _Pair:
             return Verdict.CONTRADICTED, "nothing", f"{entry.what} (it vanished)"
         layers = None if entry.layers is None else group.layers
         measured = _cost(group.params, 0, layers)
-        same = measured == self._recorded(entry)
-        return (Verdict.EXACT if same else Verdict.CONTRADICTED), measured, entry.what
+        if measured == self._recorded(entry):
+            return Verdict.EXACT, measured, entry.what
+        # What is less than all of them is found by where it is not.
+        without = agreeing(found, group.rewrite, group.attribute)
+        more = f"; not in {', '.join(without)}" if 0 < len(without) <= SHOWN else ""
+        return Verdict.CONTRADICTED, measured, entry.what + more
 
     def _knob(self, entry: Deviation, theirs: Graph) -> tuple[Verdict, str, str]:
         """A knob's cost against the faithful network, and that it is still needed."""
         measured = self._knob_cost(entry)
         without = {k: v for k, v in self.knobs.items() if k != entry.knob}
         others = self.networks.graph(self.paper, self.variant, **without)
-        if align(canonical(others), canonical(theirs)).isomorphic:
+        if isomorphism(canonical(others), canonical(theirs)) is not None:
             left = diff(others, theirs).absorbed
             rest = [group for group in left if not self._recorded_as(group)]
             why = (

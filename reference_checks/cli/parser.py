@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from reference_checks.cli import models, runs, specs
+from reference_checks.cli import models, mutants, runs, specs
 
 TRUST = "let a model file run the code that it brings (Lambda layers)"
 COMPARE = "say what changed since these results"
@@ -186,6 +186,25 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--json", action="store_true", help="print JSON")
 
     command = add(
+        "mutate", mutants.mutate,
+        "plant one mistake after the other, and say which check sees it",
+        "mutate resnet50 --class 'stride moved'",
+    )  # fmt: skip
+    command.add_argument("select", **select)
+    command.add_argument(
+        "--class", dest="classes", action="append", metavar="NAME",
+        help="of mutations, as --list names them; may be repeated",
+    )  # fmt: skip
+    command.add_argument(
+        "--sites", type=_positive, default=3, metavar="N", help="of each class (3)"
+    )
+    command.add_argument("--seed", type=int, default=1998, help="of the sites (1998)")
+    command.add_argument("--static", action="store_true", help="run no network")
+    command.add_argument("--list", action="store_true", help="print the classes")
+    command.add_argument("--json", metavar="FILE", help="write results; - for stdout")
+    command.add_argument("--markdown", type=Path, metavar="FILE", help="write a page")
+
+    command = add(
         "report", runs.report,
         "the site, Markdown, JUnit XML and badges from results files",
         "report --from results.json --out reports",
@@ -218,6 +237,13 @@ def parser() -> argparse.ArgumentParser:
 def _formatter(prog: str) -> argparse.HelpFormatter:
     # With a width: argparse imports `shutil` to ask for the terminal's, at every start.
     return argparse.RawDescriptionHelpFormatter(prog, width=88)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
 
 
 def completion(arguments: argparse.Namespace) -> int:

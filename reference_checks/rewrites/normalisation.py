@@ -50,7 +50,7 @@ def bias_into_norm(graph: Graph, index: int, op: Op) -> Replacements | None:
         {**mean.taken, **dict.fromkeys(bias.variables, "bias into norm")},
     )
     size = sum(graph.variables[i].size for i in bias.variables)
-    noted = Absorbed("bias into norm", "bias", True, params=size)
+    noted = Absorbed("bias into norm", "bias", True, size, conv.layer)
     weights = tuple(shifted if w.role == "mean" else w for w in op.weights)
     return {
         source: bare,
@@ -77,7 +77,7 @@ def norm_constants(graph: Graph, index: int, op: Op) -> Replacements | None:
             variance.taken,
         )
         weights = tuple(shifted if w.role == "variance" else w for w in op.weights)
-        noted = Absorbed("norm constants", "epsilon", epsilon)
+        noted = Absorbed("norm constants", "epsilon", epsilon, layer=op.layer)
         norm = replace(op, attrs=attrs, weights=weights, absorbed=(*op.absorbed, noted))
         return {index: _complete(norm, variance.shape)}
     if op.kind == "layer_norm" and len(op.weights) < 2:
@@ -87,7 +87,7 @@ def norm_constants(graph: Graph, index: int, op: Op) -> Replacements | None:
             return None
         bias = constant("bias", op.shape[-1:], 0.0, op.layer)
         # Negative: what this side saves against one that keeps the bias.
-        noted = Absorbed("norm constants", "bias", False, params=-op.shape[-1])
+        noted = Absorbed("norm constants", "bias", False, -op.shape[-1], op.layer)
         return {
             index: op.but(weights=(*op.weights, bias), absorbed=(*op.absorbed, noted))
         }
@@ -100,7 +100,9 @@ def _complete(norm: Op, shape: tuple[int, ...]) -> Op:
     for role, value in (("beta", 0.0), ("gamma", 1.0)):
         if norm.weight(role) is None:
             weights.insert(0, constant(role, shape, value, norm.layer))
-            noted.append(Absorbed("norm constants", role, False, params=-prod(shape)))
+            noted.append(
+                Absorbed("norm constants", role, False, -prod(shape), norm.layer)
+            )
     # In one order, whichever of them was there.
     weights.sort(key=lambda w: ("gamma", "beta", "mean", "variance").index(w.role))
     return replace(norm, weights=tuple(weights), absorbed=(*norm.absorbed, *noted))
@@ -148,7 +150,7 @@ def folded_norm(graph: Graph, index: int, op: Op) -> Replacements | None:
         refuse,
     )
     size = sum(graph.variables[i].size for i in set(own)) - beta.shape[0]
-    noted = Absorbed("folded norm", "batch norm", True, params=size)
+    noted = Absorbed("folded norm", "batch norm", True, size, op.layer)
     return {
         index: conv.but(
             weights=(scaled, bias),
@@ -180,7 +182,7 @@ def input_prefix(graph: Graph, index: int, op: Op) -> Replacements | None:
         shift = shift + by
     kept = tuple(n for n in (*before.absorbed, *op.absorbed) if n.rewrite != PREFIX)
     noted = tuple(
-        Absorbed(PREFIX, name, _plain(value))
+        Absorbed(PREFIX, name, _plain(value), layer=op.layer)
         for name, value, nothing in (("scale", scale, 1.0), ("shift", shift, 0.0))
         if _plain(value) != nothing
     )

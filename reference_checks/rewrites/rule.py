@@ -59,6 +59,9 @@ def shared(graph: Graph, *weights: Weight) -> bool:
 def together(notes: Iterable[Absorbed]) -> tuple[Absorbed, ...]:
     """Notes of ops that become one: what says the same is said once, costs added."""
     totals: Counter[tuple] = Counter()
+    first: dict[tuple, str] = {}
     for note in notes:
-        totals[note.rewrite, note.attribute, note.value] += note.params
-    return tuple(Absorbed(*key, params) for key, params in totals.items())
+        key = note.rewrite, note.attribute, note.value
+        totals[key] += note.params
+        first.setdefault(key, note.layer)
+    return tuple(Absorbed(*key, params, first[key]) for key, params in totals.items())

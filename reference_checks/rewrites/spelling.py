@@ -9,6 +9,8 @@ from dataclasses import replace
 from reference_checks.graph import Absorbed, Graph, Op
 from reference_checks.rewrites.rule import Replacements, alone, together
 
+IDENTITY = "inference identity"
+
 
 def inference_identity(graph: Graph, index: int, op: Op) -> Replacements | None:
     """Dropout, identity, + 0, * 1 and a norm's momentum do nothing at inference.
@@ -20,11 +22,13 @@ def inference_identity(graph: Graph, index: int, op: Op) -> Replacements | None:
     if op.kind in ("dropout", "identity") or op.attrs.get("by") == neutral:
         noted = op.absorbed
         if op.kind == "dropout":
-            noted += (Absorbed("inference identity", "dropout", op.attrs["rate"]),)
+            rate = op.attrs["rate"]
+            noted += (Absorbed(IDENTITY, "dropout", rate, layer=op.layer),)
         return stepped_over(graph, index, noted)
     if "momentum" in op.attrs:
         attrs = dict(op.attrs)
-        noted = Absorbed("inference identity", "momentum", attrs.pop("momentum"))
+        value = attrs.pop("momentum")
+        noted = Absorbed(IDENTITY, "momentum", value, layer=op.layer)
         return {index: replace(op, attrs=attrs, absorbed=(*op.absorbed, noted))}
     return None
 

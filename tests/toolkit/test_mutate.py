@@ -1,0 +1,223 @@
+"""Mutants are networks, each with one mistake, and the chain sees and names them."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from networks import Network
+
+from reference_checks.alignment import isomorphism
+from reference_checks.cli import main
+from reference_checks.measure import all_params, multiply_adds
+from reference_checks.mutate import MUTATIONS
+from reference_checks.mutate.chain import Chain
+from reference_checks.mutate.draft import Draft, Invalid
+from reference_checks.mutate.matrix import measure
+from reference_checks.mutate.mutants import mutants, mutate
+from reference_checks.mutate.page import page, scores
+from reference_checks.mutate.weights import WEIGHTS
+from reference_checks.networks import Networks
+from reference_checks.rewrites import canonical
+
+
+@pytest.fixture
+def chain(tiny) -> Chain:
+    """The tiny paper and the library's network."""
+    papers = tiny.papers()
+    (official,) = papers["tiny"].spec.variants["tiny"].official
+    return Chain(Networks(papers), papers["tiny"], "tiny", official)
+
+
+def residual() -> Network:
+    """A small network with whatever the classes apply to."""
+    net = Network(8, 8, 3)
+    x = net.act(net.norm(net.conv(net.input, 8, layer="stem"), "stem_norm"))
+    for block in ("one", "two"):
+        y = net.conv(x, 16, 1, bias=False, layer=f"{block}_expand")
+        y = net.act(net.norm(y, f"{block}_expand_norm"), "relu6")
+        y = net.conv(y, 16, groups=16, bias=False, layer=f"{block}_depthwise")
+        gate = net.mean(y, keepdims=True, layer=f"{block}_squeeze")
+        gate = net.act(net.conv(gate, 4, 1, layer=f"{block}_reduce"), "relu")
+        gate = net.act(net.conv(gate, 16, 1, layer=f"{block}_restore"), "sigmoid")
+        y = net.times(y, gate, layer=f"{block}_gate")
+        y = net.norm(net.conv(y, 8, 1, layer=f"{block}_project"), f"{block}_norm")
+        x = net.act(net.plus(y, x, layer=f"{block}_add"), layer=f"{block}_out")
+    arms = [net.conv(x, 8, (1, 3), layer="left"), net.conv(x, 8, 3, 2, layer="down")]
+    arms[1] = net.conv(net.pad(arms[1], ((0, 4), (4, 0))), 8, 1, layer="up")
+    x = net.concat(arms, layer="concat")
+    x = net.add("lrn", x, net.shape(x), size=5, alpha=1e-2, beta=0.75, k=2.0)
+    x = net.scale(net.pool(x, 3, 2, "average", 1, layer="pool"), 0.5, layer="scaled")
+    x = net.drop(net.reshape(x, int(np.prod(net.shape(x))), layer="flat"))
+    x = net.act(net.dense(x, 12, "hidden"), layer="hidden_relu")
+    net.act(net.dense(x, 5, "classes", bias=False), "softmax")
+    return net
+
+
+PLAIN = ("global pool kind", "stride moved", "stride of one axis")
+
+
+def plain() -> Network:
+    """A chain of convolutions, whose sizes may be any."""
+    net = Network(8, 8, 3)
+    x = net.act(net.norm(net.conv(net.input, 4, 1, 2, layer="first")))
+    net.mean(net.conv(x, 4, layer="second"))
+    return net
+
+
+@pytest.mark.parametrize("name", sorted(MUTATIONS))
+def test_every_class_applies_to_a_network_that_has_what_it_changes(name):
+    """Its mutants differ from the network, and every shape in them follows."""
+    graph = (plain() if name in PLAIN else residual()).graph()
+    found = list(mutants(graph, name, 3, 0))
+    assert found
+    for mutant in found:
+        made = mutant.graph
+        assert (graph.ops, graph.outputs) != (made.ops, made.outputs)
+        draft = Draft(made)
+        assert [o.shape for o in made.ops] == [o.shape for o in draft.make().graph.ops]
+        assert len(made.variables) == len(mutant.made.origin)
+        assert mutate(graph, mutant.site).ops == made.ops
+
+
+def test_a_change_of_width_reaches_whatever_follows():
+    """One filter more in the expansion: the depthwise layer, its gate and the norm."""
+    graph = residual().graph()
+    draft = Draft(graph)
+    (index,) = (i for i, op in enumerate(graph.ops) if op.layer == "one_expand")
+    MUTATIONS["filters more"].edit(draft, index)
+    shapes = {op.layer: op.shape for op in draft.make().graph.ops}
+    for layer in ("one_expand_norm", "one_depthwise", "one_restore", "one_gate"):
+        assert 17 == shapes[layer][-1], layer
+    assert 8 == shapes["one_add"][-1]
+
+
+def test_what_is_no_network_is_no_mutant():
+    """One filter more where a shortcut is added is refused."""
+    graph = residual().graph()
+    draft = Draft(graph)
+    (index,) = (i for i, op in enumerate(graph.ops) if op.layer == "one_project")
+    MUTATIONS["filters more"].edit(draft, index)
+    with pytest.raises(Invalid, match="one_add: sizes differ"):
+        draft.make()
+
+
+def test_a_stride_can_move_without_a_parameter():
+    """The mutant of the classical mistake: same parameters, other multiply-adds."""
+    graph = plain().graph()
+    (mutant,) = mutants(graph, "stride moved", 3, 0)
+    assert all_params(graph) == all_params(mutant.graph)
+    assert multiply_adds(graph) < multiply_adds(mutant.graph)
+    assert ["first", "second"] == [graph.ops[i].layer for i in mutant.touched]
+
+
+def test_sites_are_drawn_by_the_seed():
+    """One seed, one choice; there are others."""
+    graph = residual().graph()
+    chosen = [
+        [m.site.layer for m in mutants(graph, "kernel size", 2, seed)]
+        for seed in (1, 1, 2, 3, 4)
+    ]
+    assert chosen[0] == chosen[1]
+    assert len({*map(tuple, chosen)}) > 1
+
+
+def test_every_mutant_of_the_tiny_network_is_detected_and_located(chain):
+    """All classes that apply, the network run too; weights' classes among them."""
+    results = list(measure(chain, [*MUTATIONS, *WEIGHTS], 3, 1, run=True))
+    assert {r.mutation for r in results} & set(WEIGHTS)
+    assert [] == [r for r in results if r.status == "missed"]
+    assert [] == [r for r in results if not r.located]
+    numbers = scores(results)
+    assert numbers["paper's numbers only"][0] < numbers["detected"][0]
+    assert numbers["float32 only"][0] < numbers["detected"][0]
+    assert "Nothing: every mutant" in page(results, 3, 1)
+
+
+def test_a_blind_check_is_a_missed_mutant(chain, monkeypatch):
+    """Were the stride no part of an op's signature, the moved stride would be missed."""
+    from reference_checks.graph import Op
+
+    signature = Op.signature.func
+
+    def blind(op: Op) -> tuple:
+        kind, attrs, weights, shape = signature(op)
+        return kind, tuple(a for a in attrs if a[0] != "strides"), weights, shape
+
+    monkeypatch.setattr(Op, "signature", property(blind))
+    results = list(measure(chain, ["stride of one axis"], 3, 1, run=False))
+    assert all("structure" not in r.by for r in results)
+    assert results
+
+
+def test_an_unsound_rewrite_is_a_missed_mutant(chain, monkeypatch):
+    """What the rewrites call the same and float64 does not is not called equivalent."""
+    from reference_checks import diff, rewrites
+    from reference_checks.mutate import chain as module
+    from reference_checks.rewrites.rule import sweep
+
+    def drops_pads(graph, index, op):
+        if op.kind != "conv" or op.attrs["padding"] == ((9, 9), (9, 9)):
+            return None
+        return {index: op.but(attrs={"padding": ((9, 9), (9, 9))})}
+
+    def unsound(graph):
+        return sweep(rewrites.canonical(graph), drops_pads)
+
+    for place in (diff, module):
+        monkeypatch.setattr(place, "canonical", unsound)
+    results = list(measure(chain, ["padding side"], 3, 1, run=True))
+    assert "missed" in {r.status for r in results}
+    assert "equivalent" not in {r.status for r in results}
+
+
+def test_an_equivalent_mutant_is_proved(chain):
+    """Dropping an identity changes nothing: the canonical graphs are one."""
+    from reference_checks.mutate import mutation
+
+    name = "identity added"
+    wrong = mutation.Mutation(
+        name, "", lambda d, i: [i, d.after(i, "identity")] if i == 1 else None
+    )
+    MUTATIONS[name] = wrong
+    try:
+        (mutant,) = mutants(chain.ours, name, 3, 1)
+        assert isomorphism(canonical(chain.ours), canonical(mutant.graph)) is not None
+        (result,) = measure(chain, [name], 3, 1, run=True)
+    finally:
+        del MUTATIONS[name]
+    assert ("equivalent", ()) == (result.status, result.by)
+    assert (1, 1) == scores([result])["equivalent"]
+
+
+def test_misplaced_weights_of_two_layers_are_found_in_the_first(chain):
+    """The first op that computes something else is the mutated one."""
+    results = list(measure(chain, list(WEIGHTS), 2, 1, run=True))
+    assert {"gamma and variance swapped", "statistics not moved"} <= {
+        r.mutation for r in results
+    }
+    assert all(r.located and r.by == ("outputs float64",) for r in results)
+
+
+def test_the_command_writes_the_matrix(tiny, capsys, tmp_path):
+    """JSON and a page; exit code 0, since nothing is missed."""
+    folder = str(tiny.root / "papers")
+    file, text = tmp_path / "m.json", tmp_path / "m.md"
+    arguments = ["--papers", folder, "mutate", "tiny", "--static", "--sites", "1"]
+    arguments += ["--class", "stride changed", "--class", "epsilon slightly"]
+    assert 0 == main([*arguments, "--json", str(file), "--markdown", str(text)])
+    assert "detected 2 of 2" in capsys.readouterr().out
+    data = json.loads(file.read_text())
+    assert ["stride changed", "epsilon slightly"] == [
+        m["mutation"] for m in data["mutants"]
+    ]
+    assert ["deviations"] == data["mutants"][1]["by"]
+    assert "| tiny ↔ keras:Tiny | 2 | 2 (100 %)" in text.read_text()
+
+
+def test_the_command_names_the_nearest_class(tiny, capsys):
+    """A misspelt class is bad input."""
+    folder = str(tiny.root / "papers")
+    assert 2 == main(["--papers", folder, "mutate", "--class", "stride chnged"])
+    assert "stride changed" in capsys.readouterr().err
