@@ -207,7 +207,7 @@ class Reader:
 
     def explain(self, error: Any) -> None:
         """A problem for a violation of the schema, in the words of a spec."""
-        where, kind, value = tuple(error.instance_path), error.kind, error.instance
+        where, kind, value = self.where(error), error.kind, error.instance
 
         details = kind.as_dict()
         match kind.name:
@@ -230,7 +230,7 @@ class Reader:
                 return
             case "anyOf":
                 inner = [e for branch in details["context"] for e in branch]
-                deeper = [e for e in inner if len(e.instance_path) > len(where)]
+                deeper = [e for e in inner if len(self.where(e)) > len(where)]
                 if deeper:
                     self.explain(deeper[0])
                     return
@@ -250,6 +250,14 @@ class Reader:
             case _:
                 message = error.message[:200]
         self.note(self.mark(where), message)
+
+    def where(self, error: Any) -> Where:
+        """Where the violation is; a key such as "0" comes as a number."""
+        where: Where = ()
+        for part in error.instance_path:
+            known = (*where, part) in self.values
+            where = (*where, part if known else str(part))
+        return where
 
     def mark(self, where: Where, *, key: bool = False) -> tuple[int, int]:
         """Where a value, or the key that it has, stands."""

@@ -373,3 +373,13 @@ def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, monkeypatch) -
     path = tmp_path / "lenet.yaml"
     path.write_text(SPEC)
     assert load(path) == load(path)
+
+
+def test_a_key_that_looks_like_a_number_has_its_place(tmp_path):
+    """What is wrong inside a key such as "0" is said where it stands."""
+    text = SPEC.replace("  layers:\n", '  "0":\n', 1).replace(
+        "source: Section II.B", "x: y"
+    )
+    found = wrong(tmp_path, text)
+    assert "9:3: '0' needs 'source'" in found
+    assert "10:5: unknown key 'x'; known: source, rows, modules, totals" in found
