@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 
+import interpreter
 import numpy as np
 import pytest
-from networks import Network
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from networks import Network, Spelling, architectures
 
 from reference_checks.alignment import isomorphism
 from reference_checks.cli import main
+from reference_checks.diff import diff
 from reference_checks.measure import all_params, multiply_adds
 from reference_checks.mutate import MUTATIONS
 from reference_checks.mutate.chain import Chain
 from reference_checks.mutate.draft import Draft, Invalid
 from reference_checks.mutate.matrix import measure
-from reference_checks.mutate.mutants import mutants, mutate
+from reference_checks.mutate.mutants import mutants, mutants_at, mutate, names
 from reference_checks.mutate.page import page, scores
 from reference_checks.mutate.weights import WEIGHTS
 from reference_checks.networks import Networks
@@ -121,6 +125,48 @@ def test_sites_are_drawn_by_the_seed():
     ]
     assert chosen[0] == chosen[1]
     assert len({*map(tuple, chosen)}) > 1
+
+
+@settings(deadline=None, max_examples=50)
+@given(architectures, st.sampled_from(sorted(MUTATIONS)), st.integers(0, 99))
+def test_a_change_of_a_random_network_is_named_or_proved_to_be_none(
+    architecture, name, seed
+):
+    """What diff does not see computes the same; what it sees, it names where it is.
+
+    Where several changes make one network, any of them is the right name.
+    """
+    graph = Spelling().build(architecture)
+    for mutant in mutants(graph, name, 1, seed):
+        found = diff(graph, mutant.graph)
+        if found.same and not found.absorbed:
+            if len(mutant.graph.variables) == len(graph.variables):
+                assert computes_the_same(graph, mutant)
+            continue
+        named = {c.a or c.b for c in found.changes if not c.follows}
+        named |= {d.at for d in found.absorbed}
+        known = frozenset(op.layer for op in found.a.ops)
+        truth = names(graph, mutant.touched, known) | {*mutant.new}
+        assert named & truth or other_ways(graph, mutant, named), (named, truth)
+
+
+def computes_the_same(graph, mutant) -> bool:
+    values = interpreter.random_values(graph, 5)
+    moved = {new: values[old] for new, old in enumerate(mutant.made.origin)}
+    inputs = interpreter.random_inputs(graph, 5)
+    (expected,) = interpreter.evaluate(graph, values, *inputs)
+    (result,) = interpreter.evaluate(mutant.graph, moved, *inputs)
+    return interpreter.distance(result, expected) < 1e-12
+
+
+def other_ways(graph, mutant, named: set[str]) -> bool:
+    """Whether the same change at what is named makes the same network."""
+    same = canonical(mutant.graph)
+    for other in mutants_at(graph, mutant.site.mutation, range(len(graph.ops))):
+        layers = {graph.ops[i].layer for i in other.touched} | {*other.new}
+        if layers & named and isomorphism(canonical(other.graph), same) is not None:
+            return True
+    return False
 
 
 def test_every_mutant_of_the_tiny_network_is_detected_and_located(chain):
