@@ -52,6 +52,7 @@ __all__ = [
     "read",
 ]
 
+SHORT = 80  # characters of a name that a message repeats
 SCHEMES = (
     "paper",
     "keras",
@@ -218,23 +219,24 @@ def parse(name: str) -> tuple[str, str, dict[str, Any]]:
         ModelError: no scheme, or one that is not known.
     """
     scheme, colon, rest = name.partition(":")
+    short = " ".join(name.split())[:SHORT]  # what a message can say of it
     if not colon:
         raise ModelError(
-            f"{name!r} names no source: write paper:{name} or keras:{name}"
+            f"{short!r} names no source: write paper:{short} or keras:{short}"
         )
     if scheme not in SCHEMES:
         raise ModelError(
-            f"unknown source {scheme!r} in {name!r}: {nearest(scheme, SCHEMES)}"
+            f"unknown source {scheme[:SHORT]!r} in {short!r}: {nearest(scheme, SCHEMES)}"
         )
     # A comma that no name= follows belongs to a value, such as [224,224,3], or to a path.
     target, *pairs = re.split(r",(?=[A-Za-z_]\w*=)", rest)
     if scheme not in ("file", "tfhub") and "," in target:
         wrong = target.partition(",")[2]
         raise ModelError(
-            f"{name!r}: {wrong!r} is not a keyword argument: write key=value"
+            f"{short!r}: {wrong[:SHORT]!r} is not a keyword argument: write key=value"
         )
     if not target:
-        raise ModelError(f"{name!r} names no model")
+        raise ModelError(f"{short!r} names no model")
     options = {}
     for key, _, value in (pair.partition("=") for pair in pairs):
         try:

@@ -253,9 +253,9 @@ class Reader:
 
     def where(self, error: Any) -> Where:
         """Where the violation is; a key such as "0" comes as a number."""
-        where: Where = ()
+        values, where = self.places[0], ()
         for part in error.instance_path:
-            known = (*where, part) in self.values
+            known = (*where, part) in values
             where = (*where, part if known else str(part))
         return where
 

@@ -12,7 +12,7 @@ HEAD = """\
 
 What would these checks have caught?
 A mutant is our implementation with one mistake in it, of a class that people make in ports; the chain is run on it as if it were ours.
-This page is written by `paperspec mutate --markdown docs/sensitivity.md`: {mutants} mutants of {classes} classes, at up to {sites} sites of each in each of {networks} networks (seed {seed}).
+This page is written by `paperspec mutate`: {mutants} mutants of {classes} classes, at up to {sites} sites of each in each of {networks} networks (seed {seed}).
 
 - **Detected**: at least one check of the chain fails that does not fail without the mutation.
 - **Located**: what is named as different, by the diff, by a deviation or by the first operation whose output differs, is what was mutated; **alone**: and nothing else is named.

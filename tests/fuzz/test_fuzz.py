@@ -40,18 +40,18 @@ class Hang(BaseException):
 
 @contextmanager
 def limited() -> Iterator[None]:
-    """At most ten seconds, and two gigabytes more than before."""
+    """At most ten seconds of the processor, and two gigabytes more than before."""
 
     def stop(*_) -> None:
         raise Hang(f"over {SECONDS} s")
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    signal.signal(signal.SIGALRM, stop)
-    signal.alarm(SECONDS)
+    signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
     try:
         yield
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert used < KILOBYTES, f"{used:,} KiB more than before"
 
