@@ -12,6 +12,10 @@ Where = tuple[str | int, ...]
 """The keys that lead to a value."""
 
 
+LONGEST = 600
+"""Characters of a message that are shown."""
+
+
 @dataclass(frozen=True, order=True)
 class Problem:
     """Something wrong in a file, at a 1-based line and column, with the way out."""
@@ -22,7 +26,10 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        return f"{shown(self.path)}:{self.line}:{self.column}: {self.message}"
+        said = self.message  # which may repeat what the spec says, however long
+        if len(said) > LONGEST:
+            said = f"{said[:LONGEST]}…"
+        return f"{shown(self.path)}:{self.line}:{self.column}: {said}"
 
 
 class SpecError(InputError, ValueError):

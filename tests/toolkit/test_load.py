@@ -382,4 +382,9 @@ def test_a_key_that_looks_like_a_number_has_its_place(tmp_path):
     )
     found = wrong(tmp_path, text)
     assert "9:3: '0' needs 'source'" in found
-    assert "10:5: unknown key 'x'; known: source, rows, modules, totals" in found
+    assert "10:5: unknown key 'x'; known: modules, rows, source, totals" in found
+
+
+def test_a_message_that_repeats_a_long_text_is_cut_short(tmp_path):
+    """One line that a terminal can show."""
+    assert 700 > len(str(Problem(tmp_path / "a.yaml", 1, 1, "unknown " + "x" * 5000)))
