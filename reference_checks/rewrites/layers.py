@@ -31,7 +31,7 @@ def layer_scale(graph: Graph, index: int, op: Op) -> Replacements | None:
     ):
         return None
     size = sum(graph.variables[i].size for i in by.variables)
-    noted = Absorbed("layer scale", "scale", True, params=size)
+    noted = Absorbed("layer scale", "scale", True, size, op.layer)
     factor = reshaped(by, op.shape[-1:])
     return {
         index: inner.but(
