@@ -217,7 +217,7 @@ class _Parser:
         word, column = self.next()
         if word not in known:
             named = nearest(word, known)
-            raise NotationError(f"{word[:40]!r} names no tensor{named}", column)
+            raise NotationError(f"{word[:40]!r} names no tensor; {named}", column)
         return word
 
     def block(self) -> tuple[Item, ...]:
