@@ -20,6 +20,8 @@ from reference_checks.spec import MAX_BYTES, Spec
 
 STEM = re.compile(r"[a-z][a-z0-9_]*")
 MAX_PROBLEMS = 100
+READERS = ("spec.py", "spec_yaml.py")
+"""The sources that decide what a text means and what is refused."""
 
 
 @dataclass(frozen=True)
@@ -124,8 +126,8 @@ def load(path: Path) -> Paper:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise SpecError([Problem(path, 1, 1, f"cannot be read: {reason}")]) from None
-    kept = Kept(path.stem, data)
-    spec = kept.get()
+    kept = Kept(path.stem, READERS, data)
+    spec = kept.get(Spec)
     if spec is None:
         spec = _read(path, data)
         kept.put(spec)

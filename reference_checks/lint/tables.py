@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
+from reference_checks.lint.common import wrong
 from reference_checks.load import Paper
 from reference_checks.notation import (
     POOLS,
@@ -23,10 +24,6 @@ from reference_checks.problems import Problem, Where
 from reference_checks.spec import Row, Table, Variant
 
 AMEND = "correct one, or name what accounts for it under 'erratum'"
-
-
-def wrong(paper: Paper, where: Where, message: str) -> Problem:
-    return Problem(paper.path, *paper.mark(*where), message)
 
 
 def sizes(paper: Paper) -> Iterator[Problem]:

@@ -479,3 +479,25 @@ def test_a_spec_that_lints_loads(tmp_path) -> None:
     with pytest.raises(SpecError) as caught:
         load(path)
     assert list(caught.value.problems) == lint([path])
+
+
+def test_only_what_was_right_is_kept(tmp_path, monkeypatch) -> None:
+    """A right spec is checked once, a wrong one always, and all by changed checks."""
+    from reference_checks.lint import paper as checks
+
+    asked = []
+    counting = (*checks.CHECKS, lambda paper: asked.append(paper.stem) or ())
+    monkeypatch.setattr(checks, "CHECKS", counting)
+    path = tmp_path / "net.yaml"
+    path.write_text(SPEC)
+    assert [] == lint([path])
+    assert [] == lint([path])
+    assert ["net"] == asked
+    path.write_text(SPEC.replace("11K", "12K"))
+    assert lint([path])
+    assert lint([path]) == lint([path])
+    assert 4 == len(asked)
+    path.write_text(SPEC)
+    monkeypatch.setattr("reference_checks.lint.CHECKERS", ("spec.py", "lint/*.py"))
+    assert [] == lint([path])
+    assert 5 == len(asked)

@@ -337,7 +337,7 @@ def test_another_reader_reads_again(tmp_path, cache, reads, monkeypatch) -> None
     path = tmp_path / "lenet.yaml"
     path.write_text(SPEC)
     load(path)
-    monkeypatch.setattr("reference_checks.kept.READERS", ("spec.py", "problems.py"))
+    monkeypatch.setattr("reference_checks.load.READERS", ("spec.py", "problems.py"))
     load(path)
     assert 2 == len(reads)
 
