@@ -9,7 +9,7 @@ from time import perf_counter
 from reference_checks.claims import check_others, check_variant
 from reference_checks.networks import Networks
 from reference_checks.official import check_official
-from reference_checks.record import Record, Verdict
+from reference_checks.record import ENDED, Record, Verdict
 from reference_checks.units import Options, Unit
 
 
@@ -38,9 +38,21 @@ def _timed(records: Iterable[Record], unit: Unit) -> Iterator[Record]:
             now = perf_counter()
             yield replace(record, seconds=round(now - start, 4))
             start = now
-    except MemoryError:
+    except Exception as error:
+        if not _out_of_memory(error):
+            raise
         subject = "paper" if unit.official is None else unit.official.model
         yield Record(
-            unit.paper.stem, unit.variant, subject, "run", Verdict.NOT_RUN,
+            unit.paper.stem, unit.variant, subject, ENDED, Verdict.NOT_RUN,
             detail="out of memory",
         )  # fmt: skip
+
+
+def _out_of_memory(error: Exception) -> bool:
+    """Python's own error, or what TensorFlow, JAX and torch raise in its place."""
+    name = type(error).__name__
+    return (
+        isinstance(error, MemoryError)
+        or name in ("ResourceExhaustedError", "OutOfMemoryError")
+        or "RESOURCE_EXHAUSTED" in str(error)
+    )

@@ -47,7 +47,7 @@ def call(what: str, function: Callable, *args: Any, **kwargs: Any) -> Any:
     try:
         with deep_recursion():
             return function(*args, **kwargs)
-    except (ModelError, NotAvailable, GraphError):
+    except (ModelError, NotAvailable, GraphError, MemoryError):
         raise
     except Exception as error:
         text = str(error).strip().split("\n")[0]

@@ -3,22 +3,25 @@
 Ids read `papers/resnet.yaml::resnet50::multiply_adds::Table 1`, so that -k, -x, -n and
 JUnit work as everywhere.  Only what was checked and held passes: recorded results, what is
 unexplained and what could not be run are skipped, with the reason, and counted apart in
-the summary.
+the summary.  Each official model runs in a process of its own; with pytest-xdist's -n,
+the items of a unit go to one worker.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from reference_checks.errors import InputError
 from reference_checks.record import Record, Verdict
 
 if TYPE_CHECKING:
+    from reference_checks.load import Paper
     from reference_checks.units import Unit
 
 OFFICIAL = (
@@ -131,6 +134,19 @@ def _entries(unit: Unit) -> Iterator[Entry]:
         yield Entry(parts, unit, (claim.quantity,), unit.paper.at(*path))
 
 
+def _official(unit: Unit, papers: Mapping[str, Paper]) -> Sequence[Record]:
+    """An official unit's records; one that did not run to its end is an error."""
+    from reference_checks.processes import run_alone
+    from reference_checks.units import Options
+
+    outcome = run_alone(unit, papers, Options())
+    if outcome.problem is not None:
+        raise InputError(outcome.problem)
+    if not outcome.complete:
+        raise InputError(f"{unit.name}: {outcome.records[-1].detail}")
+    return outcome.records
+
+
 class Contradiction(Exception):
     """Records that fail, to be shown in two lines each."""
 
@@ -155,30 +171,30 @@ class Check(pytest.Item):
 
     def records(self) -> list[Record]:
         """The unit's records; a unit runs once, for all of its items."""
-        from reference_checks.checks import run_unit
-        from reference_checks.networks import Networks
-        from reference_checks.units import Options
-
-        runs: dict[str, list[Record]] = self.config.stash[RUNS]
-        unit = self.entry.unit
+        runs: dict[str, Sequence[Record]] = self.config.stash[RUNS]
+        unit, papers = self.entry.unit, self.getparent(SpecFile).papers
         if unit.name not in runs:
-            networks = self.config.stash[NETWORKS].setdefault(
-                self.path.parent, Networks(self.getparent(SpecFile).papers)
-            )
-            runs[unit.name] = run_unit(unit, networks, Options())
+            if unit.official is not None:
+                runs[unit.name] = _official(unit, papers)
+            else:
+                from reference_checks.checks import run_unit
+                from reference_checks.networks import Networks
+                from reference_checks.units import Options
+
+                networks = self.config.stash[NETWORKS].setdefault(
+                    self.path.parent, Networks(papers)
+                )
+                runs[unit.name] = run_unit(unit, networks, Options())
         return runs[unit.name]
 
     def repr_failure(
         self, excinfo: pytest.ExceptionInfo, style: str | None = None
     ) -> str:
-        from reference_checks.graph import GraphError
-        from reference_checks.models import ModelError
-
         if isinstance(excinfo.value, Contradiction):
             from reference_checks.report.verdicts import message
 
             return "\n".join("\n  ".join(message(r)) for r in excinfo.value.args[0])
-        if isinstance(excinfo.value, (GraphError, ModelError)):
+        if isinstance(excinfo.value, InputError):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 
@@ -196,3 +212,37 @@ def pytest_terminal_summary(
     if counts:
         words = ", ".join(f"{n} {verdict}" for verdict, n in counts.most_common())
         terminalreporter.write_line(f"paperspec verdicts: {words}")
+
+
+# pytest-xdist ----------------------------------------------------------------------
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any | None:
+    """Items of an official model stay together, and the claims of a paper: one run each."""
+    if config.option.dist != "load":  # whoever asked for another order gets it
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Units(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file, *parts = nodeid.split("::")
+            if not file.endswith(".yaml"):
+                return nodeid
+            official = len(parts) > 1 and ":" in parts[1]
+            return "::".join([file, *parts[:2]]) if official else file
+
+    return Units(config, log)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """The summary counts the verdicts of all workers."""
+    counts = getattr(node, "workeroutput", {}).get("paperspec", {})
+    node.config.stash[COUNTS].update(counts)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["paperspec"] = dict(session.config.stash[COUNTS])

@@ -42,6 +42,10 @@ PASSES = frozenset(
 )
 
 
+ENDED = "run"
+"""The check of the record that says why a unit did not run to its end."""
+
+
 @dataclass(frozen=True)
 class Record:
     """A line of the results file.

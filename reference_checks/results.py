@@ -138,10 +138,12 @@ class Results:
         return self.done.get(unit) == digest
 
     def with_unit(
-        self, unit: str, digest: str, records: Iterable[Record],
+        self, unit: str, digest: str | None, records: Iterable[Record],
         networks: Mapping[str, Network] | None = None,
     ) -> Results:  # fmt: skip
         """These results with the unit's records in place of those it had before.
+
+        Without a digest it counts as not done: it did not run to its end.
 
         Raises ValueError where a record is of another unit: a later run of this one
         could not replace it.
@@ -151,7 +153,8 @@ class Results:
             if not _within(unit, record):
                 raise ValueError(f"{record.id}: not of unit {unit}")
         kept = tuple(record for record in self.records if not _within(unit, record))
-        done = {**self.done, unit: digest}
+        done = {name: known for name, known in self.done.items() if name != unit}
+        done |= {} if digest is None else {unit: digest}
         networks = {**self.networks, **(networks or {})}
         return replace(self, done=done, records=kept + new, networks=networks)
 

@@ -3,7 +3,8 @@
 `list`, `lint` and `claims` read specs and import neither Keras nor a backend; everything
 heavier is imported inside the command that needs it.
 
-Exit codes: 0, all well; 1, something is contradicted (or two models differ); 2, bad input.
+Exit codes: 0, all well; 1, something is contradicted (or two models differ); 2, bad input;
+3, a model did not run to its end (out of memory, or its process died).
 """
 
 from __future__ import annotations

@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,39 +43,6 @@ def select(papers: Mapping[str, Paper], patterns: Sequence[str]) -> list:
 
 def print_json(data: Any) -> None:
     print(json.dumps(data, indent=1, ensure_ascii=False))
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Native libraries write to the terminal while TensorFlow starts; nobody asked."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(null)
-
-
-def start_keras() -> None:
-    """Import Keras, and its backend with it.
-
-    Raises:
-        InputError: the backend cannot be imported.
-    """
-    from reference_checks.results import keras_backend
-
-    try:
-        with _quiet():
-            import keras  # noqa: F401
-    except (ImportError, ValueError) as error:
-        raise InputError(
-            f"Keras' backend {keras_backend()!r} does not start ({error});"
-            " install it, or name another with --backend or KERAS_BACKEND"
-        ) from error
 
 
 def console(stderr: bool = False) -> Any:

@@ -5,12 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from reference_checks.cli.common import (
-    console,
-    load_papers,
-    print_json,
-    start_keras,
-)
+from reference_checks.backend import start_keras
+from reference_checks.cli.common import console, load_papers, print_json
 from reference_checks.errors import InputError
 
 if TYPE_CHECKING:

@@ -138,6 +138,11 @@ def parser() -> argparse.ArgumentParser:
         help="the backend of Keras (default: KERAS_BACKEND, or as configured)",
     )  # fmt: skip
     command.add_argument(
+        "-n", dest="processes", type=_number, metavar="N",
+        help="processes beside this one, a new one for each model that is run; 0: all"
+        " in this one (default: 1, and 0 with --static)",
+    )  # fmt: skip
+    command.add_argument(
         "--weights", choices=("random", "imagenet"), default="random",
         help="imagenet: run with the published weights as well",
     )  # fmt: skip
@@ -242,6 +247,13 @@ def _formatter(prog: str) -> argparse.HelpFormatter:
 def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
+        raise ValueError
+    return number
+
+
+def _number(text: str) -> int:
+    number = int(text)
+    if number < 0:
         raise ValueError
     return number
 

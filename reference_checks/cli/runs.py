@@ -11,13 +11,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from reference_checks.cli.common import (
-    console,
-    load_papers,
-    print_json,
-    select,
-    start_keras,
-)
+from reference_checks.backend import start_keras
+from reference_checks.cli.common import console, load_papers, print_json, select
 from reference_checks.errors import InputError
 from reference_checks.load import Paper
 
@@ -96,7 +91,10 @@ def check(arguments: argparse.Namespace) -> int:
         if arguments.resume and path.exists():
             results = _resumed(Results.read(path), results)
         results.write(path)  # an unwritable folder is found now, not after the work
-    results, errors = _run(units, papers, options, results, path)
+    processes = arguments.processes
+    if processes is None:
+        processes = 0 if arguments.static else 1
+    results, errors, complete = _run(units, papers, options, results, path, processes)
     if arguments.json == "-":
         import msgspec
 
@@ -108,7 +106,9 @@ def check(arguments: argparse.Namespace) -> int:
         return 2
     from reference_checks.results import failed
 
-    return 1 if failed(results.records) else 0
+    if failed(results.records):
+        return 1
+    return 0 if complete else 3
 
 
 def _write_reports(
@@ -185,55 +185,51 @@ def _resumed(old: Any, new: Any) -> Any:
 
 def _run(
     units: Sequence[Any], papers: Mapping[str, Paper], options: Any, results: Any,
-    path: Path | None,
-) -> tuple[Any, list[str]]:  # fmt: skip
-    """The units' records added to the results, written after each; and what went wrong."""
+    path: Path | None, processes: int,
+) -> tuple[Any, list[str], bool]:  # fmt: skip
+    """The units' records added to the results, written after each.
+
+    Also what is wrong with the input, and whether all units ran to their end.
+    """
     from reference_checks.units import digest
 
     digests = {unit.name: digest(unit, options) for unit in units}
     waiting = [u for u in units if not results.is_done(u.name, digests[u.name])]
     if not waiting:
-        return results, []
-    start_keras()
-    from reference_checks.checks import run_unit
-    from reference_checks.measured import measured
-    from reference_checks.networks import Networks
+        return results, [], True
+    from reference_checks.processes import run_units
 
-    networks, errors, start = Networks(papers), [], monotonic()
+    errors, complete, start = [], True, monotonic()
     terminal = console(stderr=True)
     with _progress(terminal) as progress:
         task = progress.add_task("", total=len(waiting))
-        for number, unit in enumerate(waiting, start=1):
-            progress.update(task, description=unit.name)
-            if not terminal.is_terminal:  # a log shows lines, not bars
-                left = _left(monotonic() - start, number - 1, len(waiting))
-                terminal.print(
-                    f"[{number}/{len(waiting)}] {unit.name}{left}", markup=False
-                )
-            try:
-                records = run_unit(unit, networks, options)
-            except InputError as error:
-                errors.append(f"{unit.name}: {error}")
-                terminal.print(f"paperspec: {errors[-1]}", markup=False, soft_wrap=True)
-            except KeyboardInterrupt:
-                if path is not None:
-                    kept = len(results.done)
-                    terminal.print(
-                        f"{kept} units are kept in {path}; go on with --resume"
-                    )
-                raise
-            else:
-                size = {}
-                if unit.official is None and not unit.foreign:
-                    name = f"{unit.paper.stem}/{unit.variant}"
-                    size[name] = measured(networks, unit.paper, unit.variant)
+        try:
+            outcomes = run_units(waiting, papers, options, processes)
+            for number, outcome in enumerate(outcomes, start=1):
+                name = outcome.unit.name
+                progress.update(task, description=name, advance=1)
+                if not terminal.is_terminal:  # a log shows lines, not bars
+                    left = _left(monotonic() - start, number, len(waiting))
+                    said = f"[{number}/{len(waiting)}] {name}{left}"
+                    terminal.print(said, markup=False)
+                if outcome.problem is not None:
+                    errors.append(f"{name}: {outcome.problem}")
+                    said = f"paperspec: {errors[-1]}"
+                    terminal.print(said, markup=False, soft_wrap=True)
+                    continue
+                complete &= outcome.complete
+                known = digests[name] if outcome.complete else None
                 results = results.with_unit(
-                    unit.name, digests[unit.name], records, size
+                    name, known, outcome.records, outcome.networks
                 )
                 if path is not None:
                     results.write(path)
-            progress.advance(task)
-    return results, errors
+        except KeyboardInterrupt:
+            if path is not None:
+                kept = len(results.done)
+                terminal.print(f"{kept} units are kept in {path}; go on with --resume")
+            raise
+    return results, errors, complete
 
 
 def _left(seconds: float, done: int, units: int) -> str:

@@ -1,6 +1,6 @@
 """Ratios against the obvious alternative, measured in one run; it never fails on time.
 
-    python tests/benchmarks/run.py [start] [static] [alignment] [equivalence] [--repeat N]
+    python tests/benchmarks/run.py [start] [static] [all] [alignment] [equivalence] [--repeat N]
 
 The two sides of each ratio take turns, so that a busy machine slows both; shown are
 medians.
@@ -106,6 +106,28 @@ d = theirs(x[-1:], training=False).numpy()
 assert np.linalg.norm(d - a[-1:]) < 1e-12 * np.linalg.norm(d)
 """
 
+EAGER = """
+import gc
+from pathlib import Path
+from reference_checks import models
+from reference_checks.load import load_all
+
+papers = load_all(Path("papers"))
+for paper in papers.values():
+    for variant in paper.spec.variants.values():
+        size = {"input_shape": tuple(variant.input), "classes": variant.classes}
+        for official in variant.official:
+            if official.model.startswith("keras:"):
+                models.build(official.model, papers, **size).count_params()
+                gc.collect()
+"""
+
+STATIC = """
+import sys
+from reference_checks.cli import main
+assert main(["check", "--static", "--json", "-"]) == 0
+"""
+
 PEAK = "\nimport resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
 
 
@@ -207,6 +229,26 @@ def static(repeat: int) -> Iterator[Line]:
     )
 
 
+def everything(repeat: int) -> Iterator[Line]:
+    """Static checks of everything, against constructing the official models."""
+    check = ("-m", "reference_checks.cli", "check", "--static", "-n")
+    cores = str(os.cpu_count() or 1)
+    sides = {
+        "ours": lambda: fresh(*check, cores)[0],
+        "eager": lambda: fresh("-c", EAGER)[0],
+    }
+    found = taking_turns(sides, 1)
+    ratio = f"{found['ours'] / found['eager']:.2f}x"
+    times = f" ({found['ours']:.0f} s against {found['eager']:.0f} s, -n {cores})"
+    yield "static checks of all / constructing all of keras:", "< 0.5x", ratio + times
+    peak = int(fresh("-c", STATIC + PEAK)[1]) / 1024**2
+    yield (
+        "static checks of all in one process: peak memory",
+        "< 2 GB",
+        f"{peak:.2f} GiB",
+    )
+
+
 def residual_graph(length: int):
     """`length` ops: blocks of convolution, norm, ReLU and a shortcut around them."""
     from reference_checks.graph import Graph, Op, Weight
@@ -278,7 +320,13 @@ def equivalence(repeat: int) -> Iterator[Line]:
     yield "equivalence of resnet50 / by hand: peak memory", "<= 1.15x", ratio
 
 
-BENCHMARKS = {f.__name__: f for f in (start, static, alignment, equivalence)}
+BENCHMARKS = {
+    "start": start,
+    "static": static,
+    "all": everything,
+    "alignment": alignment,
+    "equivalence": equivalence,
+}
 
 
 def main() -> None:

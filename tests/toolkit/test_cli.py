@@ -222,7 +222,8 @@ def test_transfer_between_networks_that_differ_moves_nothing(here, capsys):
 
 def test_check_passes_and_writes_results_and_reports(here, capsys):
     """Exit 0, a results file, and a page for each paper."""
-    code, out, _ = run(capsys, "check", "--json", RESULTS, "--report", "reports")
+    argv = ("check", "-n", "0", "--json", RESULTS, "--report", "reports")
+    code, out, _ = run(capsys, *argv)
     assert 0 == code
     assert "0 contradicted" in out
     results = json.loads((here.root / RESULTS).read_text())

@@ -18,8 +18,13 @@ def imported(tmp_path_factory):
 
 
 @pytest.fixture
-def suite(pytester, library):
-    """The tiny project, to be run by pytest in this process."""
+def suite(pytester, library, monkeypatch):
+    """The tiny project, to be run by pytest in this process, where the library is."""
+    from reference_checks import processes
+
+    monkeypatch.setattr(
+        processes, "run_alone", lambda *a: next(processes.run_units([a[0]], *a[1:], 0))
+    )
     write_tiny(pytester.path)
     pytester.makeini("[pytest]\naddopts = -p no:cacheprovider -p no:hypothesispytest")
     return pytester

@@ -1,0 +1,203 @@
+"""Processes of their own: deaths, interruptions, memory, and what the parent holds."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+LIBRARY = '''\
+"""A library in the place of tf_keras, which every process can import."""
+
+import os
+import signal
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+from tests.conftest import official_tiny
+
+
+def sound(**options):
+    with open("built", "a") as file:
+        file.write(f"{os.getpid()}\\n")
+    return official_tiny(**options)
+
+
+def killed(**options):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def full(**options):
+    raise MemoryError
+
+
+def slow(**options):
+    Path("slow").touch()
+    time.sleep(600)
+
+
+applications = SimpleNamespace(sound=sound, killed=killed, full=full, slow=slow)
+'''
+OFFICIAL = '      - {model: "keras:Tiny", deviations:'
+UNIT = "tiny/tiny/tf_keras:"
+
+
+@pytest.fixture
+def here(tiny, monkeypatch):
+    """The tiny project with official models that any process can build."""
+    monkeypatch.chdir(tiny.root)
+    (tiny.root / "tf_keras.py").write_text(LIBRARY)
+    return tiny
+
+
+def ship(project, *names):
+    """The tiny network is held against these functions of the library, in this order."""
+    lines = [OFFICIAL.replace("keras:Tiny", f"tf_keras:{name}") for name in names]
+    rest = " [conv-bias, norm-epsilon, stride-padding]}\n"
+    project.plant(
+        "papers/tiny.yaml", OFFICIAL + rest, "".join(line + rest for line in lines)
+    )
+
+
+def command(*argv):
+    environment = os.environ | {
+        "PYTHONPATH": f".:{ROOT}",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "CUDA_VISIBLE_DEVICES": "",
+    }
+    return subprocess.Popen(
+        [sys.executable, "-m", "reference_checks.cli", "check", *argv],
+        env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+
+
+def check(*argv):
+    done = command("--json", "results.json", *argv)
+    _, err = done.communicate(timeout=300)
+    results = json.loads(Path("results.json").read_text())
+    return done.returncode, err, results
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("killed", "out of memory, or killed: died with signal 9"), ("full", "out of memory")],
+)  # fmt: skip
+def test_a_unit_that_dies_is_not_run_and_the_others_are(name, reason, here):
+    """Its record says why, exit 3, and it is not done: --resume runs it again."""
+    ship(here, name, "sound")
+    code, _, results = check("-n", "2")
+    assert 3 == code
+    assert {"tiny/tiny/paper", UNIT + "sound"} == set(results["done"])
+    (lost,) = [r for r in results["records"] if r["subject"].endswith(name)]
+    assert ("run", "not run", reason) == (
+        lost["check"],
+        lost["verdict"],
+        lost["detail"],
+    )
+    (here.root / "tf_keras.py").write_text(
+        LIBRARY.replace(f"{name}={name}", f"{name}=sound")
+    )
+    code, _, results = check("-n", "1", "--resume")
+    assert (0, 3) == (code, len(results["done"]))
+
+
+def test_the_order_and_number_of_processes_change_no_record(here):
+    """One or two processes, or all in this one."""
+    ship(here, "sound")
+    found = []
+    for processes in ("0", "1", "2"):
+        code, _, results = check("-n", processes)
+        assert 0 == code
+        for record in results["records"]:
+            del record["seconds"]
+        found.append(sorted(results["records"], key=repr))
+    assert found[0] == found[1] == found[2]
+
+
+def test_ctrl_c_keeps_what_is_finished_and_leaves_no_process(here):
+    """Exit 130; the unit that hangs is ended with the others."""
+    ship(here, "sound", "slow")
+    running = command("-n", "2", "--json", "results.json")
+    done = here.root / "results.json"
+    for _ in range(600):
+        kept = json.loads(done.read_text())["done"] if done.exists() else {}
+        if len(kept) == 2 and (here.root / "slow").exists():
+            break
+        time.sleep(0.2)
+    os.killpg(running.pid, signal.SIGINT)
+    _, err = running.communicate(timeout=60)
+    assert (130, True) == (running.returncode, "2 units are kept" in err)
+    assert "Traceback" not in err
+    assert {"tiny/tiny/paper", UNIT + "sound"} == set(kept)
+    deadline = time.monotonic() + 30
+    while alive(running.pid) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert [] == alive(running.pid)
+
+
+def alive(session):
+    """The processes of a session, but those that have ended and wait for their parent."""
+    found = subprocess.run(
+        ["ps", "-o", "stat=,args=", "-s", str(session)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return [p for p in found.stdout.splitlines() if not p.startswith("Z")]
+
+
+def test_the_parent_holds_no_backend(here):
+    """It plans, waits and writes."""
+    ship(here, "sound")
+    script = (
+        "import sys\n"
+        "from reference_checks.cli import main\n"
+        "code = main(['check', '-n', '1'])\n"
+        "print(code, sorted({'keras', 'tensorflow'} & set(sys.modules)))"
+    )
+    environment = os.environ | {"PYTHONPATH": f".:{ROOT}", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True,
+        timeout=300, check=False,
+    )  # fmt: skip
+    assert "0 []" == done.stdout.splitlines()[-1]
+
+
+def test_static_runs_may_be_shared_out(here):
+    """By paper, since a paper's checks share networks."""
+    from collections import Counter
+
+    from reference_checks.processes import _jobs
+    from reference_checks.units import Options, select
+
+    text = (here.root / "papers/tiny.yaml").read_text()
+    (here.root / "papers/also.yaml").write_text(text.replace("  tiny:", "  also:"))
+    units = select(here.papers(), ())
+    jobs = _jobs(units, Options(run=False), 2)
+    assert [1, 1] == [len({unit.paper.stem for unit in job}) for job in jobs]
+    jobs = _jobs(units, Options(), 2)
+    assert Counter({1: 2, 2: 1}) == Counter(map(len, jobs))
+
+
+def test_the_plugin_runs_official_models_in_processes_of_their_own(here):
+    """Also shared out by pytest-xdist, where a unit still runs once."""
+    pytest.importorskip("xdist")
+    ship(here, "sound", "killed")
+    environment = os.environ | {"PYTHONPATH": f".:{ROOT}", "CUDA_VISIBLE_DEVICES": ""}
+    arguments = ["-p", "no:cacheprovider", "-m", "official", "-n", "2"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "papers", *arguments],
+        env=environment, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert "7 failed, 7 passed" in done.stdout
+    assert "tf_keras:killed: out of memory, or killed" in done.stdout
+    assert "paperspec verdicts:" in done.stdout
+    pids = set((here.root / "built").read_text().splitlines())
+    assert 1 == len(pids)
