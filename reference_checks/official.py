@@ -1,8 +1,7 @@
 """faithful → official: a library's model held against our implementation.
 
 First statically: with the recorded deviations switched on, both are the same graph after
-proven rewrites, and the deviations' costs add up exactly.  Then the proof is run: weights
-go across in both directions and outputs and row activations are compared.
+proven rewrites, and the deviations' costs add up exactly.  Then the proof is run.
 """
 
 from __future__ import annotations
@@ -10,13 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
-
-from reference_checks import equivalence, models, notation, precision, rows
-from reference_checks.alignment import Alignment, Ambiguous, align, isomorphism
+from reference_checks import models, notation, proof, rows
+from reference_checks.alignment import Ambiguous, isomorphism
 from reference_checks.diff import AbsorbedDifference, Diff, agreeing, diff, text
-from reference_checks.equivalence import Subject
-from reference_checks.from_keras import from_keras
 from reference_checks.graph import Graph
 from reference_checks.load import Paper
 from reference_checks.measure import all_params, multiply_adds
@@ -25,9 +20,7 @@ from reference_checks.own import outputs
 from reference_checks.record import Record, Verdict
 from reference_checks.rewrites import RULES, canonical
 from reference_checks.spec import Deviation, Official, Variant
-from reference_checks.transfer import transfer
 
-SEED = 1998
 SHOWN = 4  # layers that a record names
 
 
@@ -54,12 +47,12 @@ def check_official(
     yield from pair.accounting(theirs)
     yield pair.structure(found)
     if not found.same:
-        for check in ("transfer", "outputs", "activations"):
+        for check in proof.CHECKS:
             yield pair.record(check, Verdict.NOT_RUN, detail="the structure differs")
         return
     yield from pair.rows(found)
     if not run:
-        for check in ("transfer", "outputs", "activations"):
+        for check in proof.CHECKS:
             yield pair.record(check, Verdict.NOT_RUN, detail="static run")
         return
     if model.keras is None:  # a frozen function, with the weights that it came with
@@ -68,9 +61,9 @@ def check_official(
             pair.record,
         )  # fmt: skip
         return
-    yield from pair.run()
+    yield from proof.run(pair)
     if published:
-        yield from pair.published()
+        yield from proof.published(pair)
 
 
 class Pair:
@@ -101,10 +94,10 @@ class Pair:
         return {"input_shape": tuple(self.entry.input), "classes": self.entry.classes}
 
     def build_official(self, **options: Any) -> Any:
-        return models.build(self.official.model, **self.sizes, **options)
+        return models.build(self.official.model, **{**self.sizes, **options})
 
-    def build_ours(self) -> Any:
-        return models.build_paper(self.paper, self.variant, self.knobs)
+    def build_ours(self, **options: Any) -> Any:
+        return models.build_paper(self.paper, self.variant, self.knobs | options)
 
     # Deviations and what they cost ---------------------------------------------------
 
@@ -250,139 +243,6 @@ class Pair:
                 printed=mine,
                 measured=cell,
             )
-
-    # Equivalence -------------------------------------------------------------------
-
-    def run(self) -> Iterator[Record]:
-        """Transfer both ways, outputs in float64 and float32, activations row by row."""
-        ours = equivalence.subject(self.build_ours)
-        theirs = equivalence.subject(self.build_official)
-        x = equivalence.inputs(tuple(self.entry.input), SEED)
-        theirs.assign(equivalence.random_values(theirs.graph, SEED))
-        equivalence.calibrate(theirs, x, SEED)
-        a, b = canonical(ours.graph), canonical(theirs.graph)
-        forwards = align(a, b)
-        moved = transfer(b, a, _inverse(forwards), theirs.values)
-        ours.assign(moved.values)
-        yield self.record(
-            "transfer", Verdict.EXACT, claim="official → ours", detail=str(moved)
-        )
-        points = self._points(a, b, forwards)
-        mine = ours.run(x, [p for _, p, _ in points])
-        reference = theirs.run(x, [p for _, _, p in points])
-        yield from self._compare_float64(mine[0], reference[0])
-        for (row, _, _), left, right in zip(
-            points, mine[1:], reference[1:], strict=True
-        ):
-            yield self._compare("activations", left, right, row=row, claim="float64")
-        yield self._compare_float32(ours, theirs, x, reference[0])
-        back = transfer(a, b, forwards, ours.values)
-        theirs.assign(back.values)
-        yield self.record(
-            "transfer", Verdict.EXACT, claim="ours → official", detail=str(back)
-        )
-        yield self._compare(
-            "outputs",
-            theirs.run(x[-1:])[0],
-            mine[0][-1:],
-            claim="float64, weights moved back",
-        )
-
-    def _points(
-        self, a: Graph, b: Graph, alignment: Alignment
-    ) -> list[tuple[str, int, int]]:
-        """For each row its last tensor that both models have, as (row, ours, theirs)."""
-        if self.entry.table is None:
-            return []
-        last: dict[str, tuple[int, int]] = {}
-        names = a.row_of(self.paper.spec.tables[self.entry.table].rows)
-        for i, op in enumerate(a.ops):
-            other = b.ops[alignment.pairs[i]]
-            if names[i] and op.tensor is not None and other.tensor is not None:
-                last[names[i]] = (op.tensor, other.tensor)
-        return [(row, *tensors) for row, tensors in last.items()]
-
-    def _compare(
-        self, check: str, candidate: np.ndarray, reference: np.ndarray, **more: Any
-    ) -> Record:
-        """Float64 arrays: bit-equal, within 1e-12, or a contradiction."""
-        gap = equivalence.distance(candidate, reference)
-        demoted = precision.counterfeit(reference) or precision.counterfeit(candidate)
-        if demoted and gap < equivalence.FLOAT32_WORST:
-            detail = "the backend computed in float32 what it calls float64"
-            return self.record(check, Verdict.NOT_RUN, detail=detail, **more)
-        if gap > equivalence.FLOAT64_BUDGET:
-            verdict = Verdict.CONTRADICTED
-        else:
-            equal = np.array_equal(candidate, reference)
-            verdict = Verdict.BIT_EQUAL if equal else Verdict.WITHIN_BUDGET
-        detail = f"relative error; the budget is {equivalence.FLOAT64_BUDGET:g}"
-        return self.record(check, verdict, measured=gap, detail=detail, **more)
-
-    def _compare_float64(
-        self, mine: np.ndarray, reference: np.ndarray
-    ) -> Iterator[Record]:
-        for what, part in (("photographs", slice(0, 2)), ("noise", slice(2, None))):
-            yield self._compare(
-                "outputs", mine[part], reference[part], claim=f"float64, {what}"
-            )
-
-    def _compare_float32(
-        self, ours: Subject, theirs: Subject, x: np.ndarray, reference: np.ndarray
-    ) -> Record:
-        """Float32 against the float64 result; the official model's own error measures it."""
-        runs = []
-        for double, build in ((ours, self.build_ours), (theirs, self.build_official)):
-            single = equivalence.subject(build, "float32")
-            single.assign(double.values)
-            runs.append(single.run(x)[0])
-            del single
-        mine, own = (equivalence.distance(run, reference) for run in runs)
-        budget = equivalence.FLOAT32_FACTOR * max(own, equivalence.FLOAT32_FLOOR)
-        if np.array_equal(*runs) and np.isfinite(mine):
-            verdict = Verdict.BIT_EQUAL
-        else:
-            # Infinite where the outputs are no numbers, and so is the budget then.
-            held = np.isfinite(mine) and mine <= budget
-            verdict = Verdict.WITHIN_BUDGET if held else Verdict.CONTRADICTED
-        return self.record(
-            "outputs", verdict, claim="float32, all inputs", measured=mine,
-            detail=f"error to float64; the official model's own is {own:.2g}",
-        )  # fmt: skip
-
-    def published(self) -> Iterator[Record]:
-        """The same with the weights that the library publishes, where they can be had."""
-        check = "published weights"
-        try:
-            theirs = self._published_subject()
-        except models.NotAvailable as missing:
-            yield self.record(
-                check, Verdict.NOT_RUN, claim="imagenet", detail=str(missing)
-            )
-            return
-        ours = equivalence.subject(self.build_ours)
-        a, b = canonical(ours.graph), canonical(theirs.graph)
-        moved = transfer(b, a, _inverse(align(a, b)), theirs.values)
-        ours.assign(moved.values)
-        x = equivalence.photographs(tuple(self.entry.input))
-        yield self._compare(
-            check, ours.run(x)[0], theirs.run(x)[0], claim="imagenet, float64"
-        )
-
-    def _published_subject(self) -> Subject:
-        with precision.floatx("float64"):
-            try:
-                model = self.build_official(weights="imagenet")
-            except models.ModelError as error:
-                if "fetch failure" not in str(error):  # what Keras says when offline
-                    raise
-                raise models.NotAvailable(f"offline: {error}") from error
-            return Subject(model, from_keras(model), "float64")
-
-
-def _inverse(alignment: Alignment) -> Alignment:
-    pairs = {j: i for i, j in alignment.pairs.items()}
-    return Alignment(pairs, alignment.isomorphic)
 
 
 def _matches(entry: Deviation, group: AbsorbedDifference) -> bool:

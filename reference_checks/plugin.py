@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 OFFICIAL = (
     "deviation", "accounting", "structure", "rows", "transfer", "outputs", "activations",
+    "coverage", "gradients", "training step",
 )  # fmt: skip
 COUNTS = pytest.StashKey[Counter]()
 RUNS = pytest.StashKey[dict]()

@@ -44,7 +44,7 @@ def test_a_run_compares_outputs_rows_and_both_directions(tiny):
     assert {"official → ours", "ours → official"} == set(verdicts(records, "transfer"))
     assert {
         "float64, photographs", "float64, noise", "float32, all inputs",
-        "float64, weights moved back",
+        "float64, weights moved back", "float64, batch of 1, 8x8",
     } == set(verdicts(records, "outputs"))  # fmt: skip
     assert ["stem", "block", "head"] == list(verdicts(records, "activations"))
     assert all(r.verdict.passes for r in records)

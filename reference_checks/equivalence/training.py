@@ -1,0 +1,100 @@
+"""Gradients, and one training step: what inference does not see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from reference_checks.equivalence.subject import Subject, prefix, uncompiled
+from reference_checks.model_files import NotAvailable
+from reference_checks.precision import floatx
+
+GRADIENT_BUDGET = 1e-11
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """Of one number that all outputs have a part in: by variable, and of the input."""
+
+    weights: dict[int, np.ndarray]
+    input: np.ndarray
+
+
+def gradients(
+    subject: Subject, x: np.ndarray, seed: int, *, training: bool = False
+) -> Gradients:
+    """Gradients of a random projection of the outputs for the batch `x`.
+
+    With `training` the batch's statistics are used, and the moving ones take a step.
+
+    Raises:
+        NotAvailable: the backend has no gradients here.
+    """
+    if keras.config.backend() != "tensorflow":
+        raise NotAvailable(f"no gradients yet under {keras.config.backend()}")
+    import tensorflow as tf
+
+    rng = np.random.default_rng(seed)
+    fed = subject.feed(x)
+    trained = {i: w for i, w in enumerate(subject.model.weights) if w.trainable}
+    with uncompiled(), tf.GradientTape() as tape:
+        tape.watch(fed)
+        loss = 0.0
+        for output in keras.tree.flatten(subject.model(fed, training=training)):
+            direction = rng.standard_normal(output.shape).astype(subject.dtype)
+            loss += tf.reduce_sum(output * direction)
+    found = tape.gradient(
+        loss, [fed, *(w.value for w in trained.values())], unconnected_gradients="zero"
+    )
+    arrays = [keras.ops.convert_to_numpy(g) for g in found]
+    scale, _ = prefix(subject.graph)
+    return Gradients(dict(zip(trained, arrays[1:], strict=True)), arrays[0] / scale)
+
+
+def training_step(
+    subject: Subject, x: np.ndarray, seed: int, rate: float | None = None
+) -> tuple[Gradients, float]:
+    """One step of gradient descent on the batch, dropout and stochastic depth off.
+
+    The weights and moving statistics of the subject are those after the step.  Returns
+    the gradients and the rate: if none is given, that which moves the weight that moves
+    most, for its size, by a tenth.
+    """
+    with _undisturbed(subject.model):
+        found = gradients(subject, x, seed, training=True)
+    weights = subject.model.weights
+    if rate is None:
+        moves = (
+            np.linalg.norm(g) / np.linalg.norm(subject.values[i])
+            for i, g in found.weights.items()
+        )
+        rate = 0.1 / max(moves)
+    with floatx(subject.dtype):
+        optimizer = keras.optimizers.SGD(rate)
+        optimizer.apply(
+            [keras.ops.convert_to_tensor(g) for g in found.weights.values()],
+            [weights[i] for i in found.weights],
+        )
+    return found, rate
+
+
+@contextmanager
+def _undisturbed(model: keras.Model) -> Iterator[None]:
+    """No dropout, no stochastic depth: their rates are 0 inside."""
+    before: list[tuple[Any, str, Any]] = []
+    for layer in model._flatten_layers():
+        for name in ("rate", "drop_path_rate"):
+            value = getattr(layer, name, None)
+            if isinstance(value, float):
+                before.append((layer, name, value))
+                setattr(layer, name, 0.0)
+    try:
+        yield
+    finally:
+        for layer, name, value in before:
+            setattr(layer, name, value)

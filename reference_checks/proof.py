@@ -1,0 +1,171 @@
+"""The proof, run: an official model and ours, with the same weights on the same inputs.
+
+Weights go across in both directions; outputs, row activations, gradients and a training
+step are compared in float64, outputs in float32 too.  One network at a time holds memory
+for its weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from reference_checks import equivalence, models, precision, proof_training
+from reference_checks.alignment import Alignment, align
+from reference_checks.equivalence import Subject, coverage
+from reference_checks.from_keras import from_keras
+from reference_checks.graph import Graph, Values
+from reference_checks.record import Record, Verdict
+from reference_checks.rewrites import canonical
+from reference_checks.transfer import transfer
+
+if TYPE_CHECKING:
+    from reference_checks.official import Pair
+
+SEED = 1998
+CHECKS = (
+    "transfer", "outputs", "activations", "coverage", "gradients", "training step",
+)  # fmt: skip
+
+
+def run(pair: Pair) -> Iterator[Record]:
+    """All records of the run of a pair whose graphs are the same."""
+    ours = equivalence.subject(pair.build_ours)
+    theirs = equivalence.subject(pair.build_official)
+    a, b = canonical(ours.graph), canonical(theirs.graph)
+    forwards = align(a, b)
+    points = _points(pair, a, b, forwards)
+    x = equivalence.inputs(tuple(pair.entry.input), SEED)
+
+    theirs.assign(equivalence.random_values(theirs.graph, SEED))
+    equivalence.calibrate(theirs, x, SEED)
+    pieces = coverage.Pieces(theirs)
+    reference, *rows = theirs.run(x, [p for _, _, p in points], pieces)
+    values = dict(theirs.values)
+    theirs.release()
+
+    moved = transfer(b, a, inverse(forwards), values)
+    ours.assign(moved.values)
+    yield pair.record(
+        "transfer", Verdict.EXACT, claim="official → ours", detail=str(moved)
+    )
+    mine, *activations = ours.run(x, [p for _, p, _ in points])
+    own_values = dict(ours.values)
+    ours.release()
+    for what, part in (("photographs", slice(0, 2)), ("noise", slice(2, None))):
+        yield compare(
+            pair, "outputs", mine[part], reference[part], claim=f"float64, {what}"
+        )
+    dead = []
+    for (row, _, _), left, right in zip(points, activations, rows, strict=True):
+        yield compare(pair, "activations", left, right, row=row, claim="float64")
+        if coverage.constant(right):
+            dead.append(row)
+    del activations, rows
+    yield _compare_float32(pair, own_values, values, x, reference)
+
+    back = transfer(a, b, forwards, own_values)
+    theirs.assign(back.values)
+    yield pair.record(
+        "transfer", Verdict.EXACT, claim="ours → official", detail=str(back)
+    )
+    yield compare(
+        pair, "outputs", theirs.run(x[-1:])[0], mine[-1:],
+        claim="float64, weights moved back",
+    )  # fmt: skip
+    theirs.release()
+    del own_values, back, moved
+    yield from proof_training.run(pair, values, pieces, dead, SEED)
+
+
+def inverse(alignment: Alignment) -> Alignment:
+    pairs = {j: i for i, j in alignment.pairs.items()}
+    return Alignment(pairs, alignment.isomorphic)
+
+
+def _points(
+    pair: Pair, a: Graph, b: Graph, alignment: Alignment
+) -> list[tuple[str, int, int]]:
+    """For each row its last tensor that both models have, as (row, ours, theirs)."""
+    if pair.entry.table is None:
+        return []
+    last: dict[str, tuple[int, int]] = {}
+    names = a.row_of(pair.paper.spec.tables[pair.entry.table].rows)
+    for i, op in enumerate(a.ops):
+        other = b.ops[alignment.pairs[i]]
+        if names[i] and op.tensor is not None and other.tensor is not None:
+            last[names[i]] = (op.tensor, other.tensor)
+    return [(row, *tensors) for row, tensors in last.items()]
+
+
+def compare(
+    pair: Pair, check: str, candidate: np.ndarray, reference: np.ndarray, **more: Any
+) -> Record:
+    """Float64 arrays: bit-equal, within 1e-12, or a contradiction."""
+    gap = equivalence.distance(candidate, reference)
+    demoted = precision.counterfeit(reference) or precision.counterfeit(candidate)
+    if demoted and gap < equivalence.FLOAT32_WORST:
+        detail = "the backend computed in float32 what it calls float64"
+        return pair.record(check, Verdict.NOT_RUN, detail=detail, **more)
+    if gap > equivalence.FLOAT64_BUDGET:
+        verdict = Verdict.CONTRADICTED
+    else:
+        equal = np.array_equal(candidate, reference)
+        verdict = Verdict.BIT_EQUAL if equal else Verdict.WITHIN_BUDGET
+    detail = f"relative error; the budget is {equivalence.FLOAT64_BUDGET:g}"
+    return pair.record(check, verdict, measured=gap, detail=detail, **more)
+
+
+def _compare_float32(
+    pair: Pair, ours: Values, theirs: Values, x: np.ndarray, reference: np.ndarray
+) -> Record:
+    """Float32 against the float64 result; the official model's own error measures it."""
+    runs = []
+    for values, build in ((ours, pair.build_ours), (theirs, pair.build_official)):
+        single = equivalence.subject(build, "float32")
+        single.assign(values)
+        runs.append(single.run(x)[0])
+        single.release()
+    mine, own = (equivalence.distance(run, reference) for run in runs)
+    budget = equivalence.FLOAT32_FACTOR * max(own, equivalence.FLOAT32_FLOOR)
+    if np.array_equal(*runs) and np.isfinite(mine):
+        verdict = Verdict.BIT_EQUAL
+    else:
+        # Infinite where the outputs are no numbers, and so is the budget then.
+        held = np.isfinite(mine) and mine <= budget
+        verdict = Verdict.WITHIN_BUDGET if held else Verdict.CONTRADICTED
+    return pair.record(
+        "outputs", verdict, claim="float32, all inputs", measured=mine,
+        detail=f"error to float64; the official model's own is {own:.2g}",
+    )  # fmt: skip
+
+
+def published(pair: Pair) -> Iterator[Record]:
+    """The same with the weights that the library publishes, where they can be had."""
+    check = "published weights"
+    try:
+        theirs = _published_subject(pair)
+    except models.NotAvailable as missing:
+        yield pair.record(check, Verdict.NOT_RUN, claim="imagenet", detail=str(missing))
+        return
+    ours = equivalence.subject(pair.build_ours)
+    a, b = canonical(ours.graph), canonical(theirs.graph)
+    moved = transfer(b, a, inverse(align(a, b)), theirs.values)
+    ours.assign(moved.values)
+    x = equivalence.photographs(tuple(pair.entry.input))
+    yield compare(
+        pair, check, ours.run(x)[0], theirs.run(x)[0], claim="imagenet, float64"
+    )
+
+
+def _published_subject(pair: Pair) -> Subject:
+    with precision.floatx("float64"):
+        try:
+            model = pair.build_official(weights="imagenet")
+        except models.ModelError as error:
+            if "fetch failure" not in str(error):  # what Keras says when offline
+                raise
+            raise models.NotAvailable(f"offline: {error}") from error
+        return Subject(model, from_keras(model), "float64")

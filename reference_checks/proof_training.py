@@ -1,0 +1,210 @@
+"""The proof, run at another size and batch: outputs, coverage, gradients, a step.
+
+Gradients need the activations of the whole network at once, so they are taken at the
+smallest size that is as the native one is to a multiple of 32: then "same" padding falls
+on the same sides through five halvings.  A network whose weights depend on the size keeps
+its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from reference_checks import equivalence, proof
+from reference_checks.alignment import Alignment, align
+from reference_checks.equivalence import Subject, coverage, training
+from reference_checks.graph import Graph, Op, Values, Weight
+from reference_checks.model_files import NotAvailable
+from reference_checks.record import Record, Verdict
+from reference_checks.rewrites import canonical
+from reference_checks.transfer import transfer
+
+if TYPE_CHECKING:
+    from reference_checks.official import Pair
+
+LEAST = 96
+ADAPTED = ("epsilon", "momentum")
+"""What a recorded deviation may change in norms without changing inference."""
+
+
+def run(
+    pair: Pair, values: Values, pieces: coverage.Pieces, dead: list[str], seed: int
+) -> Iterator[Record]:
+    """Records of the network trained, with the official model's weights `values`."""
+    theirs, size = _smaller(pair, values)
+    ours = equivalence.subject(lambda: _adapted(pair, theirs.graph, size))
+    a, b = canonical(ours.graph), canonical(theirs.graph)
+    pairs = align(a, b)
+    if not pairs.isomorphic:
+        reason = f"the structure differs at {size[0]}x{size[1]}"
+        for check in ("coverage", "gradients", "training step"):
+            yield pair.record(check, Verdict.NOT_RUN, detail=reason)
+        return
+    batch = 2 if size != tuple(pair.entry.input) else 1
+    x = equivalence.inputs(size, seed + 1)[:batch]
+    where = f"batch of {batch}, {size[0]}x{size[1]}"
+    mine = transfer(b, a, proof.inverse(pairs), values).values
+
+    theirs.assign(values)
+    reference = theirs.run(x)[0]
+    try:
+        gradients = training.gradients(theirs, x, seed)
+    except NotAvailable as missing:
+        for check in ("coverage", "gradients", "training step"):
+            yield pair.record(check, Verdict.NOT_RUN, detail=str(missing))
+        return
+    ours.assign(mine)
+    yield proof.compare(
+        pair, "outputs", ours.run(x)[0], reference, claim=f"float64, {where}"
+    )
+    yield _coverage(pair, theirs.graph, gradients, pieces, dead, where)
+    own = training.gradients(ours, x, seed)
+    yield _compare(
+        pair, "gradients", _aligned(a, b, pairs, own, gradients), claim=where
+    )
+    del gradients, own
+
+    trained, rate = training.training_step(theirs, x, seed)
+    yield from _absorbed(pair, b, trained, where)
+    del trained
+    after = dict(theirs.values)
+    theirs.release()
+    training.training_step(ours, x, seed, rate)
+    weights = (
+        (op.layer, mine.role, mine.read(ours.values), other.read(after))
+        for op, mine, other in _weights(a, b, pairs)
+    )
+    yield _compare(pair, "training step", weights, claim=where)
+
+
+def _smaller(pair: Pair, values: Values) -> tuple[Subject, tuple[int, int, int]]:
+    """The official model at a smaller size, if its weights are the same there."""
+    height, width, channels = native = tuple(pair.entry.input)
+    side = LEAST + (height - LEAST) % 32
+    if height == width and side < height:
+        size = (side, side, channels)
+        found = equivalence.subject(lambda: pair.build_official(input_shape=size))
+        if [v.shape for v in found.graph.variables] == [
+            values[i].shape for i in range(len(values))
+        ]:
+            return found, size
+    return equivalence.subject(pair.build_official), native
+
+
+def _adapted(pair: Pair, theirs: Graph, size: tuple[int, int, int]) -> keras.Model:
+    """Ours with the epsilon and momentum that recorded deviations give the official one.
+
+    At inference the variance absorbs an epsilon, and a momentum does nothing; in training
+    neither is so.
+    """
+    model = pair.build_ours(input_shape=size)
+    recorded = [d.attribute for d in pair.entries.values() if d.absorbed_by]
+    for name in set(recorded) & set(ADAPTED):
+        (value,) = {op.attrs[name] for op in theirs.ops if op.kind == "batch_norm"} or {
+            None
+        }
+        for layer in model._flatten_layers():
+            if isinstance(layer, keras.layers.BatchNormalization):
+                setattr(layer, name, value)
+    return model
+
+
+def _weights(
+    a: Graph, b: Graph, pairs: Alignment
+) -> Iterator[tuple[Op, Weight, Weight]]:
+    """The aligned weights that both sides store."""
+    for i, j in pairs.pairs.items():
+        for mine in a.ops[i].weights:
+            other = b.ops[j].weight(mine.role)
+            if other is not None and mine.variables and other.variables:
+                yield a.ops[i], mine, other
+
+
+Compared = tuple[str, str, np.ndarray, np.ndarray]
+"""A layer, what of it, ours and the official one."""
+
+
+def _aligned(
+    a: Graph, b: Graph, pairs: Alignment,
+    ours: training.Gradients, theirs: training.Gradients,
+) -> Iterator[Compared]:  # fmt: skip
+    """Gradients of the input and of aligned weights, in the form in which both see them.
+
+    Adapters of trained weights reorder and reshape, and so do they to gradients; those of
+    a norm's statistics do not, and they are not trained.
+    """
+    yield "input", "gradient", ours.input, theirs.input
+    for op, mine, other in _weights(a, b, pairs):
+        if set(mine.variables) <= set(ours.weights) and mine.role != "mean":
+            found = mine.read(ours.weights), other.read(theirs.weights)
+            yield op.layer, mine.role, *found
+
+
+def _compare(
+    pair: Pair, check: str, compared: Iterator[Compared], **more: Any
+) -> Record:
+    """The largest relative error of any tensor, and the first tensor outside the budget."""
+    worst, count, first = 0.0, 0, None
+    for layer, what, mine, other in compared:
+        gap, count = equivalence.distance(mine, other), count + 1
+        worst = max(worst, gap)
+        if gap > training.GRADIENT_BUDGET and first is None:
+            first = f"; first {layer} {what}: {gap:.2g}"
+    verdict = Verdict.WITHIN_BUDGET if first is None else Verdict.CONTRADICTED
+    budget = f"the budget is {training.GRADIENT_BUDGET:g}"
+    detail = f"largest relative error of {count} tensors; {budget}{first or ''}"
+    return pair.record(check, verdict, measured=worst, detail=detail, **more)
+
+
+def _coverage(
+    pair: Pair, graph: Graph, gradients: training.Gradients, pieces: coverage.Pieces,
+    dead: list[str], where: str,
+) -> Record:  # fmt: skip
+    """No parameter without a gradient, no dead row, no piece of an activation missed."""
+    still = {i: coverage.without_effect(g) for i, g in gradients.weights.items()}
+    total = sum(g.size for g in gradients.weights.values())
+    idle = [
+        graph.variables[i].name
+        for i, n in still.items()
+        if n == gradients.weights[i].size
+    ]
+    missed = pieces.missed()
+    problems = [f"no gradient: {', '.join(idle[:3])}"] if idle else []
+    problems += [f"constant: {', '.join(dead[:3])}"] if dead else []
+    problems += [f"one side only: {', '.join(missed[:3])}"] if missed else []
+    kept = (
+        f"{len(still)} parameters have gradients ({sum(still.values()):,} of {total:,}"
+    )
+    kept += (
+        f" numbers are 0 at {where}); {len(pieces.seen)} activations visit all pieces"
+    )
+    verdict = Verdict.CONTRADICTED if problems else Verdict.EXACT
+    return pair.record("coverage", verdict, detail="; ".join(problems) or kept)
+
+
+def _absorbed(
+    pair: Pair, graph: Graph, gradients: training.Gradients, where: str
+) -> Iterator[Record]:
+    """A bias before a norm has no gradient in training: the batch's mean moves with it."""
+    worst, count = 0.0, 0
+    for op in graph.ops:
+        mean = op.weight("mean") if op.kind == "batch_norm" else None
+        kernel = mean and graph.ops[op.inputs[0]].weight("kernel")
+        if not kernel or len(mean.variables) < 2:
+            continue
+        scale = np.linalg.norm(kernel.read(gradients.weights))
+        bias = np.linalg.norm(gradients.weights[mean.variables[-1]])
+        # A kernel without a gradient is the coverage's to say.
+        worst, count = max(worst, float(bias / scale) if scale else 0.0), count + 1
+    if count:
+        held = worst <= training.GRADIENT_BUDGET
+        verdict = Verdict.WITHIN_BUDGET if held else Verdict.CONTRADICTED
+        detail = f"largest gradient of {count} absorbed biases, against their kernel's"
+        yield pair.record(
+            "gradients", verdict, claim=f"absorbed biases, {where}", measured=worst,
+            detail=detail,
+        )  # fmt: skip

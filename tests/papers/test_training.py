@@ -1,0 +1,92 @@
+"""What only training sees: the outputs agree, gradients or statistics do not."""
+
+from __future__ import annotations
+
+import keras
+import pytest
+from conftest import official_tiny
+
+from reference_checks.record import Verdict
+
+TINY = "tiny/tiny/keras:Tiny"
+INFERENCE = ("structure", "transfer", "outputs", "activations")
+
+
+def altered(change):
+    """The tiny official model with one of its layers changed."""
+
+    def build(**options):
+        model = official_tiny(**options)
+        change(model)
+        return model
+
+    return build
+
+
+def stop_gradient(model):
+    """The first activation hands nothing back."""
+    layer = model.get_layer("act0")
+    honest = layer.call
+    layer.call = lambda x: keras.ops.stop_gradient(honest(x))
+
+
+def quicken(model):
+    model.get_layer("bn1").momentum = 0.5
+
+
+def failing(records):
+    return {r.check for r in records if r.verdict is Verdict.CONTRADICTED}
+
+
+def test_training_agrees(tiny):
+    """Gradients to 1e-11, absorbed biases without one, statistics and weights after a step."""
+    records = tiny.records(TINY, run=True)
+    assert set() == failing(records)
+    found = {r.check: r for r in records if r.check in ("coverage", "training step")}
+    assert {"coverage", "training step"} == set(found)
+    gradients = [r for r in records if r.check == "gradients"]
+    assert ["absorbed biases", "batch of 1"] == sorted(
+        r.claim.split(", ")[0] for r in gradients
+    )
+    assert all(r.measured < 1e-11 for r in gradients)
+
+
+def test_a_path_without_gradient_is_contradicted(tiny, library):
+    """Every output agrees; the weights before it do not learn."""
+    library(altered(stop_gradient))
+    records = tiny.records(TINY, run=True)
+    assert {"coverage", "gradients", "training step"} == failing(records)
+    (found,) = [r for r in records if r.check == "gradients" and "first" in r.detail]
+    assert "first input gradient" in found.detail
+
+
+def test_another_momentum_is_contradicted(tiny, library):
+    """Where no deviation records it: no output sees it, the moving statistics do."""
+    library(altered(quicken))
+    records = tiny.records(TINY, run=True)
+    assert {"deviation", "training step"} == failing(records)
+    (step,) = [r for r in records if r.check == "training step"]
+    assert "first block_norm mean" in step.detail
+
+
+@pytest.mark.parametrize("role", ["gamma", "beta"])
+def test_swapped_weights_are_contradicted_in_training_too(role, tiny, monkeypatch):
+    """Two weights of one shape that change places between the networks."""
+    from dataclasses import replace
+
+    from reference_checks import proof_training
+
+    honest = proof_training.transfer
+
+    def swapped(source, target, alignment, values):
+        moved = honest(source, target, alignment, values)
+        first = next(op for op in target.ops if op.kind == "batch_norm")
+        (one,), (other,) = (first.weight(r).variables for r in (role, "variance"))
+        changed = dict(moved.values)
+        changed[one], changed[other] = changed[other], changed[one]
+        return replace(moved, values=changed)
+
+    monkeypatch.setattr(proof_training, "transfer", swapped)
+    assert {"outputs", "gradients", "training step"} <= failing(
+        tiny.records(TINY, run=True)
+    )

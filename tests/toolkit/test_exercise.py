@@ -1,0 +1,143 @@
+"""What exercises a network, and the check that it is exercised."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from reference_checks import equivalence
+from reference_checks.equivalence import coverage, training
+from reference_checks.model_files import deep_recursion
+
+SIZE = (8, 8, 3)
+
+
+def ready(build, x=None, seed=1):
+    """A subject with calibrated weights, and its inputs."""
+    subject = equivalence.subject(build)
+    x = equivalence.inputs(SIZE, seed) if x is None else x
+    subject.assign(equivalence.random_values(subject.graph, seed))
+    equivalence.calibrate(subject, x, seed)
+    return subject, x
+
+
+def deep(normed):
+    """1,000 narrow layers without a shortcut."""
+
+    def build():
+        x = inputs = keras.Input(SIZE)
+        for index in range(1000):
+            x = layers.Conv2D(4, 1, use_bias=not normed, name=f"c{index}")(x)
+            x = layers.BatchNormalization(name=f"n{index}")(x) if normed else x
+            x = layers.ReLU(name=f"r{index}")(x)
+        return keras.Model(inputs, layers.Dense(3, activation="softmax")(x))
+
+    return build
+
+
+@pytest.mark.parametrize("normed", [True, False])
+def test_a_thousand_layers_neither_vanish_nor_explode(normed):
+    """With norms, and with biases alone: all of four channels, and none is far off."""
+    with deep_recursion():
+        subject, x = ready(deep(normed))
+    relus = [op.tensor for op in subject.graph.ops if op.layer.startswith("r")]
+    found = subject.run(x, relus)[1:]
+    widths = np.array([np.std(activation) for activation in found])
+    assert 1000 == len(widths)
+    assert 1e-3 < widths.min() < widths.max() < 10
+    assert 0.1 < np.median(widths[-100:])
+
+
+def kinked(function):
+    def build():
+        x = inputs = keras.Input(SIZE)
+        x = layers.Conv2D(4, 3, name="c")(x)
+        x = layers.Activation(function, name="kinked")(
+            layers.BatchNormalization(name="n")(x)
+        )
+        return keras.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling2D()(x)))
+
+    return build
+
+
+@pytest.mark.parametrize("function", ["relu", "relu6", "hard_sigmoid", "hard_silu"])
+def test_all_pieces_of_an_activation_are_visited(function):
+    """ReLU6 above 6 as well, where a ReLU would differ from it."""
+    subject, x = ready(kinked(function))
+    pieces = coverage.Pieces(subject)
+    subject.run(x, (), pieces)
+    assert [("kinked", [])] == [(layer, pieces.missed()) for layer in pieces.seen]
+
+
+@pytest.mark.parametrize("shift", [-100.0, 100.0])
+def test_an_activation_on_one_side_only_is_missed(shift):
+    """Dead, or as good as linear."""
+    subject, x = ready(kinked("relu"))
+    subject.model.get_layer("n").beta.assign([shift] * 4)
+    pieces = coverage.Pieces(subject)
+    subject.run(x, (), pieces)
+    assert ["kinked"] == pieces.missed()
+
+
+def test_a_dead_region_has_no_gradient():
+    """Neither the weights that lead to it nor those that it leads to."""
+    subject, x = ready(kinked("relu"))
+    alive = training.gradients(subject, x, 1).weights
+    assert all(np.any(g != 0) for g in alive.values())
+    subject.model.get_layer("n").beta.assign([-100.0] * 4)
+    dead = training.gradients(subject, x, 1).weights
+    assert 4 + 1 == sum(coverage.without_effect(g) == g.size for g in dead.values())
+    assert coverage.constant(np.zeros((2, 3, 3, 4)))
+    assert not coverage.constant(np.arange(4.0))
+
+
+def classifier():
+    x = inputs = keras.Input(SIZE)
+    x = layers.Conv2D(4, 3, name="c")(x)
+    x = layers.Dense(50)(layers.GlobalAveragePooling2D()(layers.ReLU()(x)))
+    return keras.Model(inputs, layers.Softmax()(x))
+
+
+def test_a_softmax_is_not_saturated():
+    """An error before it shows behind it; with untouched weights it would not."""
+    found = []
+    for calibrated in (True, False):
+        subject, x = ready(classifier)
+        dense = subject.model.layers[-2]
+        if not calibrated:  # as large as logits get without calibration
+            dense.bias.assign(1000.0 * np.arange(50.0))
+        (right,) = subject.run(x)
+        dense.bias.assign(dense.bias.value + 1e-6 * np.arange(50.0))
+        (wrong,) = subject.run(x)
+        found.append(equivalence.distance(wrong, right))
+    assert found[0] > 1e-7
+    assert 0 == found[1]
+
+
+def test_tensors_are_let_go_on_the_way():
+    """The walk holds what is still to be read, not all that was computed."""
+    import weakref
+
+    from reference_checks.equivalence.subject import walk
+
+    subject, x = ready(classifier)
+    known, most = [], []
+
+    def see(tensor, value):
+        known.append(weakref.ref(value))
+        most.append(sum(ref() is not None for ref in known))
+
+    walk(subject.model, subject.feed(x), subject.model.outputs, see=see)
+    assert max(most) <= 3 < len(most)
+
+
+def test_released_weights_take_no_memory_and_can_be_given_again():
+    """The outputs are the same."""
+    subject, x = ready(classifier)
+    (before,), values = subject.run(x), dict(subject.values)
+    subject.release()
+    assert {True} == {w._value is None for w in subject.model.weights}
+    subject.assign(values)
+    assert np.array_equal(before, subject.run(x)[0])
