@@ -233,8 +233,8 @@ def _run(
 
 
 def _left(seconds: float, done: int, units: int) -> str:
-    """How long the rest takes if it goes on so; nothing, before anything is known."""
-    if not done:
+    """How long the rest takes if it goes on so; nothing, after the last unit."""
+    if done == units:
         return ""
     minutes, rest = divmod(round(seconds / done * (units - done)), 60)
     return f", about {minutes} min left" if minutes else f", about {rest} s left"
