@@ -135,7 +135,7 @@ def test_stored_weights_are_read_in_the_models_order():
 
 
 def test_calibration_keeps_a_deep_network_finite_and_alive():
-    """Untouched random statistics let 56 layers blow up; calibrated ones do not."""
+    """56 layers with shortcuts; what a thousand without any do is tested beside coverage."""
     spec = importlib.util.spec_from_file_location("resnet", RESNET)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -144,7 +144,6 @@ def test_calibration_keeps_a_deep_network_finite_and_alive():
     x = equivalence.inputs(size, 1)
     subject.assign(equivalence.random_values(subject.graph, 1))
     relus = [op.tensor for op in subject.graph.ops if op.kind == "activation"][:-1]
-    wild = subject.run(x, relus)[1:]
     equivalence.calibrate(subject, x, 1)
     calm = subject.run(x, relus)[1:]
 
@@ -152,7 +151,7 @@ def test_calibration_keeps_a_deep_network_finite_and_alive():
         return np.std(activations[-1]) / np.std(activations[0])
 
     assert all(np.all(np.isfinite(a)) and np.any(a > 0) for a in calm)
-    assert growth(calm) < 100 < growth(wild)
+    assert 0.1 < growth(calm) < 10
     (scores, *_) = subject.run(x)
     assert not np.allclose(scores[0], scores[1])
 
