@@ -6,7 +6,8 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
-from reference_checks.cli.common import console, load_papers, select, start_keras
+from reference_checks.backend import start_keras
+from reference_checks.cli.common import console, load_papers, select
 from reference_checks.errors import InputError, nearest
 
 if TYPE_CHECKING:

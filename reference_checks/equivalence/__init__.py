@@ -16,7 +16,13 @@ from reference_checks.equivalence.comparison import (
     distance,
 )
 from reference_checks.equivalence.exercise import inputs, photographs, random_values
-from reference_checks.equivalence.subject import Stored, Subject, before_prefix, subject
+from reference_checks.equivalence.subject import (
+    Stored,
+    Subject,
+    before_prefix,
+    subject,
+    uncompiled,
+)
 
 __all__ = [
     "FLOAT32_FACTOR",
@@ -32,4 +38,5 @@ __all__ = [
     "photographs",
     "random_values",
     "subject",
+    "uncompiled",
 ]
