@@ -493,7 +493,7 @@ def test_only_what_was_right_is_kept(tmp_path, monkeypatch) -> None:
     assert [] == lint([path])
     assert [] == lint([path])
     assert ["net"] == asked
-    path.write_text(SPEC.replace("11K", "12K"))
+    path.write_text(SPEC.replace("erratum: head}", "erratum: heap}"))
     assert lint([path])
     assert lint([path]) == lint([path])
     assert 4 == len(asked)
