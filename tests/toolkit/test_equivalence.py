@@ -172,6 +172,25 @@ def test_calibration_gives_back_the_momentum_and_perturbs_the_statistics():
     assert not np.allclose(variance, batch.var(0))
 
 
+def test_calibration_drops_nothing():
+    """Stochastic depth would give other statistics in each run."""
+
+    def dropping():
+        x = inputs = keras.Input((8, 8, 3))
+        x = layers.Dropout(0.5, noise_shape=(None, 1, 1, 1), name="drop")(x)
+        return keras.Model(inputs, layers.BatchNormalization(name="n")(x))
+
+    found = []
+    for _ in range(3):
+        subject = equivalence.subject(dropping)
+        subject.assign(equivalence.random_values(subject.graph, 1))
+        equivalence.calibrate(subject, equivalence.inputs((8, 8, 3), 1), 1)
+        assert 0.5 == subject.model.get_layer("drop").rate
+        norm = subject.model.get_layer("n")
+        found.append(keras.ops.convert_to_numpy(norm.moving_variance).tolist())
+    assert [found[0]] * 3 == found
+
+
 def test_a_network_without_norms_is_left_alone():
     """There is nothing to calibrate."""
     x = keras.Input((4,))
