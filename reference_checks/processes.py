@@ -84,6 +84,8 @@ def _outcomes(
             records = checks.run_unit(unit, networks, options)
         except InputError as error:
             yield Outcome(unit, problem=str(error), complete=False)
+        except Exception:  # a mistake of our own is no reason to lose the others
+            yield Outcome(unit, problem=traceback.format_exc(), complete=False)
         else:
             complete = all(r.check != ENDED for r in records)
             size = {}

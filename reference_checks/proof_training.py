@@ -47,7 +47,12 @@ def run(
     batch = 2 if size != tuple(pair.entry.input) else 1
     x = equivalence.inputs(size, seed + 1)[:batch]
     where = f"batch of {batch}, {size[0]}x{size[1]}"
-    mine = transfer(b, a, proof.inverse(pairs), values).values
+    mine = dict(transfer(b, a, proof.inverse(pairs), values).values)
+    for _, own, other in _weights(a, b, pairs):
+        if _alike(a, own, b, other):
+            # Inference does not see how much of a product each of its factors has.
+            for i, j in zip(own.variables, other.variables, strict=True):
+                mine[i] = np.reshape(values[j], a.variables[i].shape)
 
     theirs.assign(values)
     reference = theirs.run(x)[0]
@@ -124,6 +129,15 @@ def _weights(
                 yield a.ops[i], mine, other
 
 
+def _alike(a: Graph, mine: Weight, b: Graph, other: Weight) -> bool:
+    """Whether both make this weight of several variables, the same but for axes of 1."""
+    shapes = [
+        [[n for n in graph.variables[i].shape if n > 1] for i in weight.variables]
+        for graph, weight in ((a, mine), (b, other))
+    ]
+    return shapes[0] == shapes[1] and len(shapes[0]) > 1
+
+
 Compared = tuple[str, str, np.ndarray, np.ndarray]
 """A layer, what of it, ours and the official one."""
 
@@ -139,7 +153,14 @@ def _aligned(
     """
     yield "input", "gradient", ours.input, theirs.input
     for op, mine, other in _weights(a, b, pairs):
-        if set(mine.variables) <= set(ours.weights) and mine.role != "mean":
+        if not set(mine.variables) <= set(ours.weights):
+            continue
+        if _alike(a, mine, b, other):
+            for i, j in zip(mine.variables, other.variables, strict=True):
+                name = a.variables[i].name
+                theirs_too = np.reshape(theirs.weights[j], a.variables[i].shape)
+                yield op.layer, name, ours.weights[i], theirs_too
+        elif mine.role != "mean":
             found = mine.read(ours.weights), other.read(theirs.weights)
             yield op.layer, mine.role, *found
 

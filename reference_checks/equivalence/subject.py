@@ -96,14 +96,27 @@ class Subject:
     def feed(self, x: np.ndarray) -> Any:
         """The tensor that the model's own input layers rescale to `x`."""
         raw = before_prefix(self.graph, x)
-        after = self.graph.ops[after_prefix(self.graph)]
-        if after.kind != "input" and after.tensor is not None:
+        seen = self._seen(raw)
+        if seen is not None:
             # The layers cast their constants, TensorFlow by way of float32: what they
             # make of the input says how far that is off.
-            fed = keras.ops.convert_to_tensor(raw.astype(self.dtype))
-            (seen,) = walk(self.model, fed, [self.graph.tensors[after.tensor]])
-            raw = before_prefix(self.graph, 2 * x - keras.ops.convert_to_numpy(seen))
+            raw = before_prefix(self.graph, 2 * x - seen)
         return keras.ops.convert_to_tensor(raw.astype(self.dtype))
+
+    def scale(self) -> np.ndarray:
+        """What the input layers multiply their input by, as they cast their constants."""
+        shape = (1, *self.model.inputs[0].shape[1:])
+        ends = [self._seen(np.full(shape, value)) for value in (0.0, 1.0)]
+        return prefix(self.graph)[0] if ends[0] is None else ends[1] - ends[0]
+
+    def _seen(self, raw: np.ndarray) -> np.ndarray | None:
+        """What the model's own input layers make of its input, where it has such."""
+        after = self.graph.ops[after_prefix(self.graph)]
+        if after.kind == "input" or after.tensor is None:
+            return None
+        fed = keras.ops.convert_to_tensor(raw.astype(self.dtype))
+        (seen,) = walk(self.model, fed, [self.graph.tensors[after.tensor]])
+        return keras.ops.convert_to_numpy(seen)
 
     def run(
         self, x: np.ndarray, tensors: Sequence[int] = (), see: See | None = None

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from reference_checks.equivalence.subject import Subject, prefix, uncompiled
+from reference_checks.equivalence.subject import Subject, walk
 from reference_checks.model_files import NotAvailable
 from reference_checks.precision import floatx
 
@@ -39,21 +39,46 @@ def gradients(
         raise NotAvailable(f"no gradients yet under {keras.config.backend()}")
     import tensorflow as tf
 
+    def call(operation: Any, args: tuple, kwargs: dict) -> Any:
+        if getattr(operation, "_call_has_training_arg", False):
+            kwargs["training"] = training
+        if isinstance(operation, keras.layers.Conv2D) and operation.groups > 1:
+            return _grouped(operation, *args)
+        return operation(*args, **kwargs)
+
     rng = np.random.default_rng(seed)
     fed = subject.feed(x)
     trained = {i: w for i, w in enumerate(subject.model.weights) if w.trainable}
-    with uncompiled(), tf.GradientTape() as tape:
+    with tf.GradientTape() as tape:
         tape.watch(fed)
         loss = 0.0
-        for output in keras.tree.flatten(subject.model(fed, training=training)):
+        for output in walk(subject.model, fed, subject.model.outputs, call):
             direction = rng.standard_normal(output.shape).astype(subject.dtype)
             loss += tf.reduce_sum(output * direction)
     found = tape.gradient(
         loss, [fed, *(w.value for w in trained.values())], unconnected_gradients="zero"
     )
     arrays = [keras.ops.convert_to_numpy(g) for g in found]
-    scale, _ = prefix(subject.graph)
-    return Gradients(dict(zip(trained, arrays[1:], strict=True)), arrays[0] / scale)
+    by_weight = dict(zip(trained, arrays[1:], strict=True))
+    return Gradients(by_weight, arrays[0] / subject.scale())
+
+
+def _grouped(layer: keras.layers.Conv2D, x: Any) -> Any:
+    """A grouped convolution, group by group, or depthwise where each has one channel.
+
+    TensorFlow has no gradients of the whole on a CPU.
+    """
+    ops, options = keras.ops, {"strides": layer.strides, "padding": layer.padding}
+    options["dilation_rate"] = layer.dilation_rate
+    if layer.groups == x.shape[-1] == layer.filters:
+        kernel = ops.transpose(layer.kernel, (0, 1, 3, 2))
+        y = ops.depthwise_conv(x, kernel, **options)
+    else:
+        parts = (ops.split(t, layer.groups, axis=-1) for t in (x, layer.kernel))
+        y = ops.concatenate(
+            [ops.conv(*pair, **options) for pair in zip(*parts, strict=True)], axis=-1
+        )
+    return layer.activation(y if layer.bias is None else y + layer.bias)
 
 
 def training_step(

@@ -101,6 +101,40 @@ def test_a_dead_region_has_no_gradient():
     assert not coverage.constant(np.arange(4.0))
 
 
+@pytest.mark.parametrize(
+    ("channels", "filters", "groups", "options"),
+    [
+        (4, 6, 2, {"strides": 2, "activation": "tanh"}),
+        (4, 4, 4, {"padding": "same", "use_bias": False}),
+    ],
+)
+def test_grouped_convolutions_have_the_gradients_of_their_outputs(
+    channels, filters, groups, options
+):
+    """Against differences of the network itself: TensorFlow has none on a CPU."""
+
+    def build():
+        x = inputs = keras.Input(SIZE)
+        x = layers.Conv2D(channels, 1, name="c")(x)
+        return keras.Model(
+            inputs, layers.Conv2D(filters, 3, groups=groups, name="g", **options)(x)
+        )
+
+    subject, x = ready(build)
+    found = training.gradients(subject, x, 1).weights
+    shape = subject.run(x)[0].shape
+    projection = np.random.default_rng(1).standard_normal(shape)
+    for index, gradient in found.items():
+        values, ends = dict(subject.values), []
+        step = np.random.default_rng(2).standard_normal(gradient.shape)
+        for side in (1, -1):
+            subject.assign({**values, index: values[index] + side * 1e-5 * step})
+            ends.append(np.sum(subject.run(x)[0] * projection))
+        subject.assign(values)
+        slope = (ends[0] - ends[1]) / 2e-5
+        assert slope == pytest.approx(np.sum(gradient * step), rel=1e-6, abs=1e-6)
+
+
 def classifier():
     x = inputs = keras.Input(SIZE)
     x = layers.Conv2D(4, 3, name="c")(x)

@@ -110,6 +110,28 @@ def test_a_unit_that_dies_is_not_run_and_the_others_are(name, reason, here):
     assert (0, 3) == (code, len(results["done"]))
 
 
+def test_a_mistake_of_our_own_loses_one_unit(here, monkeypatch):
+    """Its traceback is its problem, and the others have their records."""
+    from reference_checks import checks
+    from reference_checks.load import load_all
+    from reference_checks.processes import run_units
+    from reference_checks.units import Options, select
+
+    ship(here, "sound")
+    papers, run_unit = load_all(here.root / "papers"), checks.run_unit
+
+    def mistaken(unit, networks, options):
+        if unit.official is not None:
+            raise ZeroDivisionError("planted")
+        return run_unit(unit, networks, options)
+
+    monkeypatch.setattr(checks, "run_unit", mistaken)
+    outcomes = list(run_units(select(papers, []), papers, Options(run=False), 0))
+    assert [True, False] == [outcome.complete for outcome in outcomes]
+    assert outcomes[0].records
+    assert "ZeroDivisionError: planted" in outcomes[1].problem
+
+
 def test_the_order_and_number_of_processes_change_no_record(here):
     """One or two processes, or all in this one."""
     ship(here, "sound")
