@@ -76,8 +76,9 @@ def run(pair: Pair) -> Iterator[Record]:
         claim="float64, weights moved back",
     )  # fmt: skip
     theirs.release()
-    del own_values, back, moved
-    yield from proof_training.run(pair, values, pieces, dead, SEED)
+    trained = proof_training.run(pair, values, pieces, dead, SEED)
+    del own_values, back, moved, values  # it lets go of them when it can
+    yield from trained
 
 
 def inverse(alignment: Alignment) -> Alignment:

@@ -55,6 +55,7 @@ def run(
                 mine[i] = np.reshape(values[j], a.variables[i].shape)
 
     theirs.assign(values)
+    del values  # a large network's weights are gigabytes, and few of them fit
     reference = theirs.run(x)[0]
     try:
         gradients = training.gradients(theirs, x, seed)
@@ -62,7 +63,14 @@ def run(
         for check in ("coverage", "gradients", "training step"):
             yield pair.record(check, Verdict.NOT_RUN, detail=str(missing))
         return
+    trained, rate = training.training_step(theirs, x, seed)
+    absorbed = list(_absorbed(pair, b, trained, where))
+    del trained
+    after = dict(theirs.values)
+    theirs.release()
+
     ours.assign(mine)
+    del mine
     yield proof.compare(
         pair, "outputs", ours.run(x)[0], reference, claim=f"float64, {where}"
     )
@@ -72,12 +80,7 @@ def run(
         pair, "gradients", _aligned(a, b, pairs, own, gradients), claim=where
     )
     del gradients, own
-
-    trained, rate = training.training_step(theirs, x, seed)
-    yield from _absorbed(pair, b, trained, where)
-    del trained
-    after = dict(theirs.values)
-    theirs.release()
+    yield from absorbed
     training.training_step(ours, x, seed, rate)
     weights = (
         (op.layer, mine.role, mine.read(ours.values), other.read(after))
