@@ -103,6 +103,8 @@ def apply(op: Op, inputs: list[Any], weights: Mapping[str, Any]) -> Any:
             deviation = ops.sqrt(weights["variance"] + attrs.get("epsilon", 0.0))
             factor = weights.get("gamma", 1.0) / deviation
             return (x - weights["mean"]) * factor + weights.get("beta", 0.0)
+        case "layer_norm":
+            return _layer_norm(x, attrs, weights)
         case "activation":
             return _activation(x, op)
         case "pool":
@@ -137,6 +139,19 @@ def apply(op: Op, inputs: list[Any], weights: Mapping[str, Any]) -> Any:
         case "dropout" | "identity":
             return x
     raise GraphError(f"layer {op.layer!r}: {op.kind} is not run")
+
+
+def _layer_norm(x: Any, attrs: Mapping[str, Any], weights: Mapping[str, Any]) -> Any:
+    axes = attrs["axes"]
+    centred = x - ops.mean(x, axis=axes, keepdims=True)
+    variance = ops.mean(centred**2, axis=axes, keepdims=True)
+    y = centred / ops.sqrt(variance + attrs["epsilon"])
+    # The weights have the shape of the normalised axes alone.
+    rank = len(x.shape)
+    shape = [n if k - rank in axes else 1 for k, n in enumerate(x.shape)]
+    if "gamma" in weights:
+        y = y * ops.reshape(weights["gamma"], shape)
+    return y + ops.reshape(weights["beta"], shape) if "beta" in weights else y
 
 
 def _by(op: Op, weights: Mapping[str, Any], x: Any) -> Any:

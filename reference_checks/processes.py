@@ -34,7 +34,8 @@ from reference_checks.units import Options, Unit
 class Outcome:
     """What came of a unit: its records, or `problem` with the input in one line.
 
-    `networks` are the measured ones that the records are about.  `complete` is whether it ran to its end, so that it need not run again.
+    `networks` are the measured ones that the records are about.  `complete` is whether
+    it ran to its end, so that it need not run again.
     """
 
     unit: Unit

@@ -162,7 +162,7 @@ def good_results() -> bytes:
     papers = {"lenet5": paper}
     (unit,) = select(papers, ["lenet5"])
     records = run_unit(unit, Networks(papers), Options(run=False))
-    about: dict[str, Identity] = {"lenet5": identity(paper.spec, paper.digest)}
+    about: dict[str, Identity] = {"lenet5": identity(paper)}
     found = Results(environment(), about, {}, ()).with_unit(unit.name, "0", records)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "results.json"

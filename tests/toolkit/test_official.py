@@ -93,7 +93,7 @@ def another(**changes):
         ({"predictions": {"use_bias": False}}, {"deviation", "accounting"}),
         ({"predictions": {"activation": "sigmoid"}}, {"structure"}),
     ],
-    ids=str,
+    ids=lambda value: str(value) if isinstance(value, dict) else str(sorted(value)),
 )
 def test_what_the_library_changes_is_contradicted(changes, checks, tiny, library):
     """Each change of the shipped model is seen, and by these checks."""
