@@ -2,13 +2,14 @@
 
 Gradients need the activations of the whole network at once, so they are taken at the
 smallest size that is as the native one is to a multiple of 32: then "same" padding falls
-on the same sides through five halvings.  A network whose weights depend on the size keeps
-its own.
+on the same sides through five halvings.  A network whose weights or poolings depend on
+the size keeps its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -18,7 +19,7 @@ from reference_checks import equivalence, proof
 from reference_checks.alignment import Alignment, align
 from reference_checks.equivalence import Subject, coverage, training
 from reference_checks.graph import Graph, Op, Values, Weight
-from reference_checks.model_files import NotAvailable
+from reference_checks.model_files import ModelError, NotAvailable
 from reference_checks.record import Record, Verdict
 from reference_checks.rewrites import canonical
 from reference_checks.transfer import transfer
@@ -35,8 +36,7 @@ def run(
     pair: Pair, values: Values, pieces: coverage.Pieces, dead: list[str], seed: int
 ) -> Iterator[Record]:
     """Records of the network trained, with the official model's weights `values`."""
-    theirs, size = _smaller(pair, values)
-    ours = equivalence.subject(lambda: _adapted(pair, theirs.graph, size))
+    theirs, ours, size = _subjects(pair, values)
     a, b = canonical(ours.graph), canonical(theirs.graph)
     pairs = align(a, b)
     if not pairs.isomorphic:
@@ -89,18 +89,29 @@ def run(
     yield _compare(pair, "training step", weights, claim=where)
 
 
-def _smaller(pair: Pair, values: Values) -> tuple[Subject, tuple[int, int, int]]:
-    """The official model at a smaller size, if its weights are the same there."""
+def _subjects(
+    pair: Pair, values: Values
+) -> tuple[Subject, Subject, tuple[int, int, int]]:
+    """The official model and ours at a smaller size, if both are the same ones there.
+
+    Some have weights for each place of a map, some a pooling as large as it.
+    """
     height, width, channels = native = tuple(pair.entry.input)
     side = LEAST + (height - LEAST) % 32
     if height == width and side < height:
         size = (side, side, channels)
-        found = equivalence.subject(lambda: pair.build_official(input_shape=size))
-        if [v.shape for v in found.graph.variables] == [
+        theirs = equivalence.subject(lambda: pair.build_official(input_shape=size))
+        if [v.shape for v in theirs.graph.variables] == [
             values[i].shape for i in range(len(values))
         ]:
-            return found, size
-    return equivalence.subject(pair.build_official), native
+            with suppress(ModelError):
+                return theirs, _ours(pair, theirs.graph, size), size
+    theirs = equivalence.subject(pair.build_official)
+    return theirs, _ours(pair, theirs.graph, native), native
+
+
+def _ours(pair: Pair, theirs: Graph, size: tuple[int, int, int]) -> Subject:
+    return equivalence.subject(lambda: _adapted(pair, theirs, size))
 
 
 def _adapted(pair: Pair, theirs: Graph, size: tuple[int, int, int]) -> keras.Model:

@@ -103,6 +103,11 @@ def check(arguments: argparse.Namespace) -> int:
         _shown(results, old)
     _write_reports(arguments, results, old)
     if errors:
+        if len(units) > 1:  # said when they happened, and that is far above
+            said = f"{len(errors)} of {len(units)} units did not run, and are not above:"
+            print(said, file=sys.stderr)
+            for name, _, reason in (error.partition(": ") for error in errors):
+                print(f"  {name}: {reason.splitlines()[-1]}", file=sys.stderr)
         return 2
     from reference_checks.results import failed
 
