@@ -104,7 +104,7 @@ def check(arguments: argparse.Namespace) -> int:
     _write_reports(arguments, results, old)
     if errors:
         if len(units) > 1:  # said when they happened, and that is far above
-            said = f"{len(errors)} of {len(units)} units did not run, and are not above:"
+            said = f"{len(errors)} of {len(units)} units did not run, and are missing:"
             print(said, file=sys.stderr)
             for name, _, reason in (error.partition(": ") for error in errors):
                 print(f"  {name}: {reason.splitlines()[-1]}", file=sys.stderr)

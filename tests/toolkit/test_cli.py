@@ -526,5 +526,5 @@ def test_our_own_mistakes_keep_their_traceback(here, monkeypatch, capsys):
     code, _, err = run(capsys, "check", "--static")
     assert (2, 2) == (code, err.count("raise ZeroDivisionError"))
     *_, said, first, _second = err.splitlines()
-    assert "2 of 2 units did not run, and are not above:" == said
+    assert "2 of 2 units did not run, and are missing:" == said
     assert "  tiny/tiny/paper: ZeroDivisionError" == first
