@@ -15,7 +15,7 @@ import keras
 import numpy as np
 
 from reference_checks.equivalence.exercise import spreads
-from reference_checks.equivalence.subject import Subject, infer, walk
+from reference_checks.equivalence.subject import Subject, infer, unrecorded, walk
 
 SCALED = (
     keras.layers.Dense,
@@ -53,7 +53,8 @@ def calibrate(subject: Subject, x: np.ndarray, seed: int) -> None:
                 _set_scale(operation, kernel, args[0], spread)
         return infer(operation, args, kwargs)
 
-    walk(subject.model, subject.feed(x), subject.model.outputs, call)
+    with unrecorded():
+        walk(subject.model, subject.feed(x), subject.model.outputs, call)
 
 
 def _moments(x: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -126,7 +126,8 @@ class Subject:
         `see` is shown every tensor on the way, before it is let go.
         """
         wanted = [*self.model.outputs, *(self.graph.tensors[i] for i in tensors)]
-        results = walk(self.model, self.feed(x), wanted, see=see)
+        with unrecorded():
+            results = walk(self.model, self.feed(x), wanted, see=see)
         return [keras.ops.convert_to_numpy(r) for r in results]
 
     def release(self) -> None:
@@ -152,6 +153,18 @@ def uncompiled() -> Iterator[None]:
         yield
     finally:
         tf.config.run_functions_eagerly(before)
+
+
+@contextmanager
+def unrecorded() -> Iterator[None]:
+    """Without a record for gradients, which torch keeps of all that it computes."""
+    if keras.config.backend() != "torch":
+        yield
+        return
+    import torch
+
+    with torch.no_grad():
+        yield
 
 
 def subject(build: Callable[[], keras.Model], dtype: str = "float64") -> Subject:

@@ -10,8 +10,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from reference_checks.equivalence.derivatives import derivatives
 from reference_checks.equivalence.subject import Subject, walk
-from reference_checks.model_files import NotAvailable
 from reference_checks.precision import floatx
 
 GRADIENT_BUDGET = 1e-11
@@ -31,36 +31,35 @@ def gradients(
     """Gradients of a random projection of the outputs for the batch `x`.
 
     With `training` the batch's statistics are used, and the moving ones take a step.
-
-    Raises:
-        NotAvailable: the backend has no gradients here.
     """
-    if keras.config.backend() != "tensorflow":
-        raise NotAvailable(f"no gradients yet under {keras.config.backend()}")
-    import tensorflow as tf
+    backend = keras.config.backend()
 
     def call(operation: Any, args: tuple, kwargs: dict) -> Any:
         if getattr(operation, "_call_has_training_arg", False):
             kwargs["training"] = training
-        if isinstance(operation, keras.layers.Conv2D) and operation.groups > 1:
+        grouped = isinstance(operation, keras.layers.Conv2D) and operation.groups > 1
+        if grouped and backend == "tensorflow":
             return _grouped(operation, *args)
         return operation(*args, **kwargs)
 
     rng = np.random.default_rng(seed)
-    fed = subject.feed(x)
+    shapes = [(len(x), *output.shape[1:]) for output in subject.model.outputs]
+    directions = [rng.standard_normal(s).astype(subject.dtype) for s in shapes]
+
+    def loss(fed: Any) -> Any:
+        found = walk(subject.model, fed, subject.model.outputs, call)
+        return sum(
+            keras.ops.sum(output * keras.ops.convert_to_tensor(direction))
+            for output, direction in zip(found, directions, strict=True)
+        )
+
     trained = {i: w for i, w in enumerate(subject.model.weights) if w.trainable}
-    with tf.GradientTape() as tape:
-        tape.watch(fed)
-        loss = 0.0
-        for output in walk(subject.model, fed, subject.model.outputs, call):
-            direction = rng.standard_normal(output.shape).astype(subject.dtype)
-            loss += tf.reduce_sum(output * direction)
-    found = tape.gradient(
-        loss, [fed, *(w.value for w in trained.values())], unconnected_gradients="zero"
+    still = [w for w in subject.model.weights if not w.trainable]
+    of_input, *of_weights = derivatives(
+        loss, subject.feed(x), list(trained.values()), still
     )
-    arrays = [keras.ops.convert_to_numpy(g) for g in found]
-    by_weight = dict(zip(trained, arrays[1:], strict=True))
-    return Gradients(by_weight, arrays[0] / subject.scale())
+    by_weight = dict(zip(trained, of_weights, strict=True))
+    return Gradients(by_weight, of_input / subject.scale())
 
 
 def _grouped(layer: keras.layers.Conv2D, x: Any) -> Any:

@@ -1,0 +1,92 @@
+"""Derivatives are right on the backend that the tests run on, whichever it is."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from reference_checks import equivalence
+from reference_checks.equivalence import training
+from reference_checks.equivalence.derivatives import derivatives
+
+SIZE = (8, 8, 3)
+
+
+def network():
+    """A norm in between, a dropout that has to be off, and a product of two branches."""
+    x = inputs = keras.Input(SIZE)
+    x = layers.Conv2D(4, 3, name="c")(x)
+    x = layers.BatchNormalization(momentum=0.9, name="n")(x)
+    x = layers.Dropout(0.5, name="drop")(layers.Activation("tanh")(x))
+    x = layers.Multiply()([x, layers.DepthwiseConv2D(1, name="d")(x)])
+    return keras.Model(inputs, layers.GlobalAveragePooling2D()(x))
+
+
+@pytest.fixture
+def ready():
+    subject = equivalence.subject(network)
+    subject.assign(equivalence.random_values(subject.graph, 1))
+    return subject, equivalence.inputs(SIZE, 1)
+
+
+def test_derivatives_are_the_slopes_of_the_outputs(ready):
+    """Of the input and of every trained weight, by differences of the network itself."""
+    subject, x = ready
+    found = training.gradients(subject, x, 1)
+    projection = np.random.default_rng(1).standard_normal((3, 4))
+
+    def slope(weights, picture):
+        ends = []
+        for side in (1e-5, -1e-5):
+            subject.assign({i: v + side * weights.get(i, 0) for i, v in values.items()})
+            ends.append(np.sum(subject.run(x + side * picture)[0] * projection))
+        subject.assign(values)
+        return (ends[0] - ends[1]) / 2e-5
+
+    values, rng = dict(subject.values), np.random.default_rng(2)
+    for index, gradient in found.weights.items():
+        step = rng.standard_normal(gradient.shape)
+        expected = slope({index: step}, 0 * x)
+        assert expected == pytest.approx(np.sum(gradient * step), rel=1e-6)
+    step = rng.standard_normal(x.shape)
+    assert slope({}, step) == pytest.approx(np.sum(found.input * step), rel=1e-6)
+    assert {np.dtype("float64")} == {g.dtype for g in found.weights.values()}
+
+
+def test_a_training_step_moves_statistics_by_the_momentum(ready):
+    """And with dropout off: twice from the same weights it is the same step."""
+    subject, x = ready
+    before = dict(subject.values)
+    conv = next(op.tensor for op in subject.graph.ops if op.kind == "conv")
+    mean = subject.run(x, [conv])[1].mean(axis=(0, 1, 2))
+    (index,) = [
+        i for i, w in enumerate(subject.model.weights) if w.path.endswith("moving_mean")
+    ]
+    steps = []
+    for _ in range(2):
+        subject.assign(before)
+        training.training_step(subject, x, 1, 0.01)
+        steps.append({i: v.copy() for i, v in subject.values.items()})
+    assert all(np.array_equal(steps[0][i], steps[1][i]) for i in before)
+    expected = 0.9 * before[index] + 0.1 * mean
+    np.testing.assert_allclose(steps[0][index], expected, rtol=1e-12)
+    assert 0.5 == subject.model.get_layer("drop").rate
+
+
+def test_inference_leaves_statistics_alone(ready):
+    """Gradients for a batch at inference change nothing that is stored."""
+    subject, x = ready
+    before = dict(subject.values)
+    training.gradients(subject, x, 1)
+    assert all(np.array_equal(before[i], v) for i, v in subject.values.items())
+
+
+def test_what_has_no_part_in_the_loss_has_zeros():
+    """Of the shape of the variable, not nothing."""
+    used, idle = keras.Variable([2.0, 3.0]), keras.Variable([[1.0, 1.0]])
+    fed = keras.ops.convert_to_tensor([5.0, 7.0])
+    found = derivatives(lambda x: keras.ops.sum(x * used), fed, [used, idle])
+    expected = [[2.0, 3.0], [5.0, 7.0], [[0.0, 0.0]]]
+    assert expected == [gradient.tolist() for gradient in found]
