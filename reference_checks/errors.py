@@ -19,3 +19,13 @@ def nearest(word: str, known: Iterable[str]) -> str:
         return f"did you mean {' or '.join(close)}?"
     more = ", …" if len(names) > 12 else ""
     return f"known: {', '.join(names[:12])}{more}" if names else "there is none"
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Python's own error, or what TensorFlow, JAX and torch raise in its place."""
+    name = type(error).__name__
+    return (
+        isinstance(error, MemoryError)
+        or name in ("ResourceExhaustedError", "OutOfMemoryError")
+        or "RESOURCE_EXHAUSTED" in str(error)
+    )

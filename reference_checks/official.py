@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reference_checks import models, notation, proof, rows
+from reference_checks import models, notation, proof, proof_device, rows
 from reference_checks.alignment import Ambiguous, isomorphism
 from reference_checks.diff import AbsorbedDifference, Diff, agreeing, diff, text
 from reference_checks.graph import Graph
@@ -20,15 +20,16 @@ from reference_checks.own import outputs
 from reference_checks.record import Record, Verdict
 from reference_checks.rewrites import RULES, canonical
 from reference_checks.spec import Deviation, Official, Variant
+from reference_checks.units import Options
 
 SHOWN = 4  # layers that a record names
 
 
 def check_official(
-    networks: Networks, paper: Paper, variant: str, official: Official, *,
-    run: bool = True, published: bool = False,
+    networks: Networks, paper: Paper, variant: str, official: Official,
+    options: Options,
 ) -> Iterator[Record]:  # fmt: skip
-    """Records of an official model: deviations, structure, and, if `run`, equivalence."""
+    """Records of an official model: deviations, structure, and, if run, equivalence."""
     entry = paper.spec.variants[variant]
     pair = Pair(networks, paper, variant, entry, official)
     try:
@@ -51,7 +52,7 @@ def check_official(
             yield pair.record(check, Verdict.NOT_RUN, detail="the structure differs")
         return
     yield from pair.rows(found)
-    if not run:
+    if not options.run:
         for check in proof.CHECKS:
             yield pair.record(check, Verdict.NOT_RUN, detail="static run")
         return
@@ -61,8 +62,11 @@ def check_official(
             pair.record,
         )  # fmt: skip
         return
-    yield from proof.run(pair)
-    if published:
+    if options.device:
+        yield from proof_device.run(pair, options)
+        return
+    yield from proof.run(pair, options)
+    if options.published:
         yield from proof.published(pair)
 
 
@@ -88,6 +92,10 @@ class Pair:
         return Record(
             self.paper.stem, self.variant, self.official.model, check, verdict, **more
         )
+
+    @property
+    def unit(self) -> str:
+        return f"{self.paper.stem}/{self.variant}/{self.official.model}"
 
     @property
     def sizes(self) -> dict[str, Any]:

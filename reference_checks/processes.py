@@ -17,12 +17,14 @@ import sys
 import traceback
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from reference_checks.backend import quiet, start_keras
+from reference_checks.device import Device, find
 from reference_checks.errors import InputError
 from reference_checks.load import Paper
 from reference_checks.record import ENDED, Record, Verdict
@@ -65,6 +67,25 @@ def run_units(
     jobs = _jobs(units, options, processes)
     with _Pool(papers, options, processes) as pool:
         yield from pool.run(jobs)
+
+
+def find_device(kind: str, processes: int) -> Device:
+    """The device of a kind that the backend sees, from where units will run.
+
+    Raises:
+        InputError: there is none, or the backend does not start.
+    """
+    if processes == 0:
+        return _find(kind)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        return pool.submit(_find, kind).result()
+
+
+def _find(kind: str) -> Device:
+    start_keras()
+    with quiet():
+        return find(kind)
 
 
 def run_alone(unit: Unit, papers: Mapping[str, Paper], options: Options) -> Outcome:

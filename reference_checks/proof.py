@@ -8,7 +8,7 @@ for its weights.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -16,20 +16,23 @@ from reference_checks import (
     equivalence,
     models,
     precision,
+    proof_across,
     proof_precision,
     proof_training,
 )
 from reference_checks.alignment import Alignment, align
+from reference_checks.device import here
 from reference_checks.equivalence import Subject, coverage
 from reference_checks.equivalence.sensitivity import Sensitivity, sensitivity
 from reference_checks.from_keras import from_keras
-from reference_checks.graph import Graph
+from reference_checks.graph import Graph, Values
 from reference_checks.record import Record, Verdict
 from reference_checks.rewrites import canonical
 from reference_checks.transfer import transfer
 
 if TYPE_CHECKING:
     from reference_checks.official import Pair
+    from reference_checks.units import Options
 
 SEED = 1998
 CHECKS = (
@@ -37,22 +40,55 @@ CHECKS = (
 )  # fmt: skip
 
 
-def run(pair: Pair) -> Iterator[Record]:
+class Reference(NamedTuple):
+    """The official model's run in float64, and what it says of the model."""
+
+    x: np.ndarray
+    values: Values
+    output: np.ndarray
+    rows: dict[str, np.ndarray]
+    sensitivity: Sensitivity
+    pieces: coverage.Pieces | None = None
+
+
+def reference_run(theirs: Subject, points: Points, x: np.ndarray) -> Reference:
+    """The official model, given its weights already, on the batch `x`."""
+    pieces = coverage.Pieces(theirs)
+    output, *rows = theirs.run(x, [p for _, _, p in points], pieces)
+    named = dict(zip((row for row, _, _ in points), rows, strict=True))
+    sensed = sensitivity(theirs, x[-1:], output[-1:])
+    return Reference(x, dict(theirs.values), output, named, sensed, pieces)
+
+
+def give_weights(pair: Pair, theirs: Subject) -> np.ndarray:
+    """Random, calibrated weights for the official model; returns the batch for it."""
+    x = equivalence.inputs(tuple(pair.entry.input), SEED)
+    theirs.assign(equivalence.random_values(theirs.graph, SEED))
+    equivalence.calibrate(theirs, x, SEED)
+    return x
+
+
+def run(pair: Pair, options: Options) -> Iterator[Record]:
     """All records of the run of a pair whose graphs are the same."""
     ours = equivalence.subject(pair.build_ours)
     theirs = equivalence.subject(pair.build_official)
     a, b = canonical(ours.graph), canonical(theirs.graph)
     forwards = align(a, b)
-    points = _points(pair, a, b, forwards)
-    x = equivalence.inputs(tuple(pair.entry.input), SEED)
+    points = aligned_rows(pair, a, b, forwards)
 
-    theirs.assign(equivalence.random_values(theirs.graph, SEED))
-    equivalence.calibrate(theirs, x, SEED)
-    pieces = coverage.Pieces(theirs)
-    reference, *rows = theirs.run(x, [p for _, _, p in points], pieces)
-    sensed = sensitivity(theirs, x[-1:], reference[-1:])
-    values = dict(theirs.values)
+    if options.against:
+        known, place = proof_across.read(options.against, pair, theirs.graph)
+        theirs.assign(known.values)
+    x = known.x if options.against else give_weights(pair, theirs)
+    found = reference_run(theirs, points, x)
     theirs.release()
+    if options.against:
+        yield from proof_across.compare(pair, found, known, f"{place} → {here()}")
+        del known
+    if options.keep:
+        yield proof_across.keep(options.keep, pair, theirs.graph, found, here())
+    x, values, reference, rows, sensed, pieces = found
+    del found
 
     moved = transfer(b, a, inverse(forwards), values)
     ours.assign(moved.values)
@@ -68,7 +104,7 @@ def run(pair: Pair) -> Iterator[Record]:
             claim=f"float64, {what}",
         )  # fmt: skip
     dead = []
-    for (row, _, _), left, right in zip(points, activations, rows, strict=True):
+    for (row, right), left in zip(rows.items(), activations, strict=True):
         yield compare(pair, "activations", left, right, row=row, claim="float64")
         if coverage.constant(right):
             dead.append(row)
@@ -99,10 +135,12 @@ def inverse(alignment: Alignment) -> Alignment:
     return Alignment(pairs, alignment.isomorphic)
 
 
-def _points(
-    pair: Pair, a: Graph, b: Graph, alignment: Alignment
-) -> list[tuple[str, int, int]]:
-    """For each row its last tensor that both models have, as (row, ours, theirs)."""
+Points = list[tuple[str, int, int]]
+"""For rows: the numbers of a tensor of ours and of theirs."""
+
+
+def aligned_rows(pair: Pair, a: Graph, b: Graph, alignment: Alignment) -> Points:
+    """For each row its last tensor that both models have."""
     if pair.entry.table is None:
         return []
     last: dict[str, tuple[int, int]] = {}

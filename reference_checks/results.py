@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
+from reference_checks.device import Device
 from reference_checks.errors import InputError
 from reference_checks.measured import Network
 from reference_checks.record import Record, Verdict
@@ -118,7 +119,8 @@ class Results:
     """One run: `papers` by stem, `done` from unit to digest, `records` in order.
 
     A unit is `resnet/resnet50/keras:ResNet50`, or a leading part of it (`resnet`);
-    `networks` is what was measured of each variant beside its claims (`resnet/resnet50`).
+    `networks` is what was measured of each variant beside its claims (`resnet/resnet50`);
+    `device` is what a run on a device (`check --device`) was made with.
     Raises ValueError where a record is about a paper that is not listed.
     """
 
@@ -127,6 +129,7 @@ class Results:
     done: Mapping[str, str]
     records: tuple[Record, ...]
     networks: Mapping[str, Network] = field(default_factory=dict)
+    device: Device | None = None
 
     def __post_init__(self) -> None:
         for number, record in enumerate(self.records):

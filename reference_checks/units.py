@@ -47,10 +47,18 @@ class Unit:
 
 @dataclass(frozen=True)
 class Options:
-    """What a run does beyond the static checks."""
+    """What a run does beyond the static checks.
+
+    `keep` is a folder for what official models compute, `against` one with what they have
+    computed elsewhere; `device` is where networks are run (`cpu`, `gpu`), and nothing but
+    that is held against the CPU then.
+    """
 
     run: bool = True
     published: bool = False
+    keep: str | None = None
+    against: str | None = None
+    device: str | None = None
 
 
 def select(papers: Mapping[str, Paper], patterns: Sequence[str]) -> list[Unit]:
@@ -117,7 +125,7 @@ def claims_of(unit: Unit) -> Iterator[tuple[Where, str | None, Claim]]:
 
 
 def digest(unit: Unit, options: Options) -> str:
-    """What the unit's records depend on: spec, implementation, toolkit and Keras."""
+    """What the unit's records depend on: spec, implementation, toolkit, Keras, kept run."""
     from importlib.metadata import version  # slow, and listing does not need it
 
     hashed = hashlib.sha256()
@@ -126,6 +134,12 @@ def digest(unit: Unit, options: Options) -> str:
     for source in sources:
         if source.is_file():
             hashed.update(source.read_bytes())
-    what = (unit.paper.digest, unit.name, version("keras"), repr(options))
-    hashed.update(repr(what).encode())
+    what = [unit.paper.digest, unit.name, version("keras"), repr(options)]
+    if options.against is not None:
+        from reference_checks.kept_run import path_of
+
+        kept = path_of(options.against, unit.name)
+        found = kept.stat() if kept.is_file() else None
+        what.append(str(found and (found.st_size, found.st_mtime_ns)))
+    hashed.update(repr(tuple(what)).encode())
     return hashed.hexdigest()[:16]

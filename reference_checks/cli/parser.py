@@ -147,6 +147,22 @@ def parser() -> argparse.ArgumentParser:
         help="imagenet: run with the published weights as well",
     )  # fmt: skip
     command.add_argument(
+        "--device", choices=("cpu", "gpu"),
+        help="run official models and ours there, in each of its precisions, against the CPU",
+    )  # fmt: skip
+    command.add_argument(
+        "--evidence", type=Path, metavar="PATH",
+        help="with --device: the file for results, or a folder for one named by the device",
+    )  # fmt: skip
+    command.add_argument(
+        "--keep", type=Path, metavar="DIR",
+        help="keep what each official model computes, with its weights",
+    )  # fmt: skip
+    command.add_argument(
+        "--against", type=Path, metavar="DIR",
+        help="take weights from what was kept, and compare with what it has computed",
+    )  # fmt: skip
+    command.add_argument(
         "--json", metavar="FILE", help="write results after every unit; - for stdout"
     )
     command.add_argument(

@@ -65,12 +65,19 @@ def check(arguments: argparse.Namespace) -> int:
     if arguments.backend is not None:  # Keras reads it when it is imported
         os.environ["KERAS_BACKEND"] = arguments.backend
     from reference_checks.results import Results, environment, identity
-    from reference_checks.units import Options
 
     papers = load_papers(arguments)
     units = select(papers, arguments.select)
     if arguments.model is not None:
         return _check_own(arguments, papers, units)
+    options = _options(arguments)
+    processes = arguments.processes
+    if processes is None:
+        processes = 0 if arguments.static else 1
+    device = None
+    if options.device is not None:
+        units = [unit for unit in units if unit.official is not None]
+        device = _device(arguments, units, processes)
     if arguments.resume and arguments.json in (None, "-"):
         raise InputError("--resume needs --json FILE: the file to go on with")
     old = _old(arguments)
@@ -78,22 +85,17 @@ def check(arguments: argparse.Namespace) -> int:
         from reference_checks.report import svg
 
         svg.require()  # what is missing is found now, not after the work
-    options = Options(
-        run=not arguments.static, published=arguments.weights == "imagenet"
-    )
     stems = {unit.paper.stem for unit in units}
     identities = {
         stem: identity(paper) for stem, paper in papers.items() if stem in stems
     }
-    results = Results(environment(), identities, {}, ())
+    about = environment(device=device and device.name)
+    results = Results(about, identities, {}, (), device=device)
     path = None if arguments.json in (None, "-") else Path(arguments.json)
     if path is not None:
         if arguments.resume and path.exists():
-            results = _resumed(Results.read(path), results)
+            results = _resumed(path, Results.read(path), results)
         results.write(path)  # an unwritable folder is found now, not after the work
-    processes = arguments.processes
-    if processes is None:
-        processes = 0 if arguments.static else 1
     results, errors, complete = _run(units, papers, options, results, path, processes)
     if arguments.json == "-":
         import msgspec
@@ -179,10 +181,64 @@ def _check_own(
     return 1 if failed(results.records) else 0
 
 
-def _resumed(old: Any, new: Any) -> Any:
-    """The old results with the papers of both and the new environment."""
+def _options(arguments: argparse.Namespace) -> Any:
+    """What the run does beyond the static checks.
+
+    Raises:
+        InputError: one of the options makes no sense beside another.
+    """
+    from reference_checks.units import Options
+
+    for name in ("device", "keep", "against"):
+        if arguments.static and getattr(arguments, name) is not None:
+            raise InputError(f"--{name} runs networks: leave out --static")
+    if arguments.evidence is not None and arguments.device is None:
+        raise InputError("--evidence is of a device: name it with --device")
+    if arguments.device is not None:
+        if arguments.keep is not None or arguments.weights == "imagenet":
+            raise InputError("--keep and --weights imagenet are without --device")
+        from reference_checks.device import GROWING
+
+        for name, value in GROWING.items():
+            os.environ.setdefault(name, value)
+    return Options(
+        run=not arguments.static,
+        published=arguments.weights == "imagenet",
+        keep=arguments.keep and str(arguments.keep),
+        against=arguments.against and str(arguments.against),
+        device=arguments.device,
+    )
+
+
+def _device(arguments: argparse.Namespace, units: Sequence[Any], processes: int) -> Any:
+    """The device that the command names; its evidence is where results go."""
+    if not units:
+        raise InputError("--device is for official models, and none is selected")
+    from reference_checks.evidence import file_name
+    from reference_checks.processes import find_device
+
+    device = find_device(arguments.device, processes)
+    path = arguments.evidence
+    if path is not None:
+        path = path if path.suffix == ".json" else path / file_name(device)
+        arguments.json = str(path)
+    return device
+
+
+def _resumed(path: Path, old: Any, new: Any) -> Any:
+    """The old results with the papers of both and the new environment.
+
+    Raises:
+        InputError: they are of another device.
+    """
     from dataclasses import replace
 
+    if old.device != new.device:
+        was, now = (r.device.name if r.device else "no device" for r in (old, new))
+        raise InputError(
+            f"{path}: is of {was}, this run of {now} (with its driver and backend):"
+            " write to another file"
+        )
     return replace(
         old, environment=new.environment, papers={**old.papers, **new.papers}
     )

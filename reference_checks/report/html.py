@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from reference_checks import evidence
+from reference_checks.evidence import Evidence
 from reference_checks.record import Record, Verdict
 from reference_checks.report import svg
 from reference_checks.report.accuracy import accuracy
@@ -25,8 +27,10 @@ from reference_checks.report.networks import Entry, entries, proof
 from reference_checks.report.source import highlighted
 from reference_checks.report.tables import CHECKS, layer_tables
 from reference_checks.report.verdicts import (
+    Cell,
     message,
     missing,
+    overall,
     per_variant,
     show,
     tone,
@@ -35,6 +39,8 @@ from reference_checks.report.verdicts import (
 from reference_checks.results import Results, failed, in_order, save
 
 COSTS = ("deviation", "accounting")
+Found = Mapping[tuple[str, str], Sequence[Evidence]]
+"""Evidence by paper and variant."""
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -49,13 +55,14 @@ def write(results: Results, folder: Path | str) -> list[Path]:
     folder, results = Path(folder), results.plain()
     templates = _templates()
     networks = entries(results)
+    gpu = evidence.of(results, evidence.read_all())
     pages = {
-        "index.html": ("index.html.j2", _index(results, networks)),
+        "index.html": ("index.html.j2", _index(results, networks, gpu)),
         "findings.html": ("findings.html.j2", _all_findings(results)),
     }
     for stem in results.papers:
         own = [entry for entry in networks if entry.paper == stem]
-        pages[f"{stem}.html"] = ("paper.html.j2", _paper(results, stem, own))
+        pages[f"{stem}.html"] = ("paper.html.j2", _paper(results, stem, own, gpu))
     for name, (template, context) in pages.items():
         text = templates.get_template(template).render(
             environment=results.environment, page=name, **context
@@ -91,7 +98,17 @@ def why(record: Record) -> str:
     return record.detail or f"{first}; {second}"
 
 
-def _index(results: Results, networks: Sequence[Entry]) -> dict[str, Any]:
+def seen(found: Sequence[Evidence] | None) -> Cell:
+    """What GPUs have recorded of a network, the last device last: device, date, verdict."""
+    if not found:
+        return Cell(("none",))
+    last = found[-1]
+    cell = overall(last.records)
+    said = (last.stale,) if last.stale else ()
+    return Cell((last.title, *said, *cell.texts), "open" if last.stale else cell.tone)
+
+
+def _index(results: Results, networks: Sequence[Entry], gpu: Found) -> dict[str, Any]:
     years = sorted({paper.year for paper in results.papers.values()})
     timeline = []
     for before, year in zip([None, *years], years, strict=False):
@@ -103,7 +120,10 @@ def _index(results: Results, networks: Sequence[Entry]) -> dict[str, Any]:
         **_findings(results.records),
         "timeline": timeline,
         "charts": [chart for chart in charts if chart is not None],
-        "networks": [(entry, proof(entry.official)) for entry in networks],
+        "networks": [
+            (entry, proof(entry.official), seen(gpu.get((entry.paper, entry.variant))))
+            for entry in networks
+        ],
         "states": {stem: state(results, stem) for stem in results.papers},
     }
 
@@ -138,7 +158,9 @@ def _all_findings(results: Results) -> dict[str, object]:
     }
 
 
-def _paper(results: Results, stem: str, own: Sequence[Entry]) -> dict[str, object]:
+def _paper(
+    results: Results, stem: str, own: Sequence[Entry], gpu: Found
+) -> dict[str, object]:
     records = [record for record in results.records if record.paper == stem]
     networks = {
         name.removeprefix(f"{stem}/"): network
@@ -167,6 +189,11 @@ def _paper(results: Results, stem: str, own: Sequence[Entry]) -> dict[str, objec
         "depth": depth(stem, proofs),
         "source": highlighted(paper.source, networks),
         "entries": [(entry, proof(entry.official)) for entry in own],
+        "gpu": [
+            (entry.variant, found)
+            for entry in own
+            for found in gpu.get((stem, entry.variant), ())
+        ],
     }
 
 

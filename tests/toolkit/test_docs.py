@@ -35,6 +35,7 @@ ELSEWHERE = {
     "python -m tox": (".ci/run", "bin/python -m tox"),
     "python -m tox -e lint": (".github/workflows/*.yml", "python -m tox -e lint"),
     "python -m tox -e papers -- -k resnet50": ("tox.ini", "[testenv:papers]"),
+    "tox -e gpu": ("tox.ini", "[testenv:gpu]"),
     "tox -e mutants": ("tox.ini", "[testenv:mutants]"),
 }  # fmt: skip
 
