@@ -9,7 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reference_checks import models, notation, proof, proof_device, rows
+from reference_checks import (
+    models,
+    notation,
+    proof,
+    proof_device,
+    proof_published,
+    rows,
+)
 from reference_checks.alignment import Ambiguous, isomorphism
 from reference_checks.diff import AbsorbedDifference, Diff, agreeing, diff, text
 from reference_checks.graph import Graph
@@ -67,7 +74,7 @@ def check_official(
         return
     yield from proof.run(pair, options)
     if options.published:
-        yield from proof.published(pair)
+        yield from proof_published.run(pair)
 
 
 class Pair:

@@ -14,7 +14,6 @@ import numpy as np
 
 from reference_checks import (
     equivalence,
-    models,
     precision,
     proof_across,
     proof_precision,
@@ -24,7 +23,6 @@ from reference_checks.alignment import Alignment, align
 from reference_checks.device import here
 from reference_checks.equivalence import Subject, coverage
 from reference_checks.equivalence.sensitivity import Sensitivity, sensitivity
-from reference_checks.from_keras import from_keras
 from reference_checks.graph import Graph, Values
 from reference_checks.record import Record, Verdict
 from reference_checks.rewrites import canonical
@@ -171,32 +169,3 @@ def compare(
     if sensed is not None:
         detail += f"; would have seen {sensed.seen(equivalence.FLOAT64_BUDGET)}"
     return pair.record(check, verdict, measured=gap, detail=detail, **more)
-
-
-def published(pair: Pair) -> Iterator[Record]:
-    """The same with the weights that the library publishes, where they can be had."""
-    check = "published weights"
-    try:
-        theirs = _published_subject(pair)
-    except models.NotAvailable as missing:
-        yield pair.record(check, Verdict.NOT_RUN, claim="imagenet", detail=str(missing))
-        return
-    ours = equivalence.subject(pair.build_ours)
-    a, b = canonical(ours.graph), canonical(theirs.graph)
-    moved = transfer(b, a, inverse(align(a, b)), theirs.values)
-    ours.assign(moved.values)
-    x = equivalence.photographs(tuple(pair.entry.input))
-    yield compare(
-        pair, check, ours.run(x)[0], theirs.run(x)[0], claim="imagenet, float64"
-    )
-
-
-def _published_subject(pair: Pair) -> Subject:
-    with precision.floatx("float64"):
-        try:
-            model = pair.build_official(weights="imagenet")
-        except models.ModelError as error:
-            if "fetch failure" not in str(error):  # what Keras says when offline
-                raise
-            raise models.NotAvailable(f"offline: {error}") from error
-        return Subject(model, from_keras(model), "float64")
