@@ -3,13 +3,13 @@
 Gradients need the activations of the whole network at once, so they are taken at the
 smallest size that is as the native one is to a multiple of 32: then "same" padding falls
 on the same sides through five halvings.  A network whose weights or poolings depend on
-the size keeps its own.
+the size keeps its own, and has another batch alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -36,7 +36,7 @@ def run(
     pair: Pair, values: Values, pieces: coverage.Pieces, dead: list[str], seed: int
 ) -> Iterator[Record]:
     """Records of the network trained, with the official model's weights `values`."""
-    theirs, ours, size = _subjects(pair, values)
+    theirs, ours, size, one_size = _subjects(pair, values)
     a, b = canonical(ours.graph), canonical(theirs.graph)
     pairs = align(a, b)
     if not pairs.isomorphic:
@@ -66,9 +66,10 @@ def run(
 
     ours.assign(mine)
     del mine
-    yield proof.compare(
+    outputs = proof.compare(
         pair, "outputs", ours.run(x)[0], reference, claim=f"float64, {where}"
     )
+    yield replace(outputs, detail=outputs.detail + _sizes(one_size))
     yield _coverage(pair, theirs.graph, gradients, pieces, dead, where)
     own = training.gradients(ours, x, seed)
     yield _compare(
@@ -84,25 +85,33 @@ def run(
     yield _compare(pair, "training step", weights, claim=where)
 
 
+def _sizes(one_size: str) -> str:
+    """Why the network was run at one size only, for a record."""
+    return one_size and f"; one size, batches of 3 and 1: {one_size}"
+
+
 def _subjects(
     pair: Pair, values: Values
-) -> tuple[Subject, Subject, tuple[int, int, int]]:
-    """The official model and ours at a smaller size, if both are the same ones there.
+) -> tuple[Subject, Subject, tuple[int, int, int], str]:
+    """The official model and ours at another size, if both are the same ones there.
 
-    Some have weights for each place of a map, some a pooling as large as it.
+    Some have weights for each place of a map, some a pooling as large as it: they keep
+    their own size, and the reason is given.
     """
     height, width, channels = native = tuple(pair.entry.input)
-    side = LEAST + (height - LEAST) % 32
-    if height == width and side < height:
-        size = (side, side, channels)
+    change = LEAST + (height - LEAST) % 32 - height
+    change = change if change < 0 else 32  # what is small already is made larger
+    size = (height + change, width + change, channels)
+    try:
         theirs = equivalence.subject(lambda: pair.build_official(input_shape=size))
-        if [v.shape for v in theirs.graph.variables] == [
-            values[i].shape for i in range(len(values))
-        ]:
-            with suppress(ModelError):
-                return theirs, _ours(pair, theirs.graph, size), size
+        known = [values[i].shape for i in range(len(values))]
+        if [v.shape for v in theirs.graph.variables] == known:
+            return theirs, _ours(pair, theirs.graph, size), size, ""
+        why = "it has weights for each place of a map"
+    except ModelError as error:
+        why = str(error)
     theirs = equivalence.subject(pair.build_official)
-    return theirs, _ours(pair, theirs.graph, native), native
+    return theirs, _ours(pair, theirs.graph, native), native, why
 
 
 def _ours(pair: Pair, theirs: Graph, size: tuple[int, int, int]) -> Subject:

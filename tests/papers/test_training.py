@@ -45,7 +45,7 @@ def test_training_agrees(tiny):
     found = {r.check: r for r in records if r.check in ("coverage", "training step")}
     assert {"coverage", "training step"} == set(found)
     gradients = [r for r in records if r.check == "gradients"]
-    assert ["absorbed biases", "batch of 1"] == sorted(
+    assert ["absorbed biases", "batch of 2"] == sorted(
         r.claim.split(", ")[0] for r in gradients
     )
     assert all(r.measured < 1e-11 for r in gradients)
@@ -90,3 +90,57 @@ def test_swapped_weights_are_contradicted_in_training_too(role, tiny, monkeypatc
     assert {"outputs", "gradients", "training step"} <= failing(
         tiny.records(TINY, run=True)
     )
+
+
+def sizes(project):
+    """The sizes, batches and details of float64 outputs beside the native ones."""
+    found = [r for r in project.records(TINY, run=True) if r.check == "outputs"]
+    return {r.claim: r.detail for r in found if "batch of" in r.claim}
+
+
+def test_two_sizes_and_two_batches_are_compared(tiny):
+    """A batch of three at the native size, of two at another."""
+    found = sizes(tiny)
+    assert ["float64, batch of 2, 40x40"] == list(found)
+    assert "one size" not in found["float64, batch of 2, 40x40"]
+
+
+def flattened(project, library):
+    """Both networks with dense weights for each place of the last map."""
+    project.plant(
+        "implementations/tiny.py",
+        'layers.GlobalAveragePooling2D(name="head_pool")',
+        'layers.Flatten(name="head_pool")',
+    )
+    library(altered_head)
+
+
+def altered_head(weights=None, input_shape=(8, 8, 3), classes=5):
+    whole = official_tiny(weights, input_shape, classes)
+    x = keras.layers.Flatten()(whole.get_layer("act1").output)
+    x = keras.layers.Dense(classes, activation="softmax")(x)
+    return keras.Model(whole.inputs, x)
+
+
+def test_a_network_of_one_size_is_compared_in_two_batches_and_says_why(tiny, library):
+    """Flattened maps have weights for each place, as VGG's and AlexNet's."""
+    flattened(tiny, library)
+    found = sizes(tiny)
+    assert ["float64, batch of 1, 8x8"] == list(found)
+    assert found["float64, batch of 1, 8x8"].endswith(
+        "one size, batches of 3 and 1: it has weights for each place of a map"
+    )
+
+
+def test_a_size_that_a_network_does_not_take_is_said(tiny, library):
+    """In the words of what could not be built."""
+
+    def of_one_size(input_shape=(8, 8, 3), **options):
+        if input_shape != (8, 8, 3):
+            raise ValueError("8x8 and nothing else")
+        return official_tiny(input_shape=input_shape, **options)
+
+    library(of_one_size)
+    (detail,) = sizes(tiny).values()
+    assert "one size, batches of 3 and 1: " in detail
+    assert "8x8 and nothing else" in detail

@@ -45,7 +45,7 @@ def test_a_run_compares_outputs_rows_and_both_directions(tiny):
     assert {
         "float64, photographs", "float64, noise", "float32, all inputs",
         "bfloat16, noise", "float16, noise",
-        "float64, weights moved back", "float64, batch of 1, 8x8",
+        "float64, weights moved back", "float64, batch of 2, 40x40",
     } == set(verdicts(records, "outputs"))  # fmt: skip
     assert ["stem", "block", "head"] == list(verdicts(records, "activations"))
     noisy = [r.claim for r in records if r.verdict is Verdict.NO_VERDICT]
