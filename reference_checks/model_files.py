@@ -58,6 +58,7 @@ def call(what: str, function: Callable, *args: Any, **kwargs: Any) -> Any:
 INSTALL = {
     "keras_cv": "'paperspec[official]'",
     "keras_hub": "keras-hub",
+    "skimage": "scikit-image",
     "tensorflow_hub": "'paperspec[official]'",
     "tf_keras": "'paperspec[official]'",
 }

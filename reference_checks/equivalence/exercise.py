@@ -8,6 +8,7 @@ import numpy as np
 
 from reference_checks.graph import Graph
 from reference_checks.measure import param_class
+from reference_checks.model_files import package
 from reference_checks.rewrites import canonical
 
 SPREAD = {"relu6": 3.0, "hard_sigmoid": 3.0, "hard_silu": 3.0}
@@ -65,7 +66,12 @@ def spreads(graph: Graph) -> dict[int, float]:
 
 
 def photographs(size: tuple[int, int, int]) -> np.ndarray:
-    """Two photographs (from scikit-image) as (2, height, width, channels) in [-1, 1]."""
+    """Two photographs (from scikit-image) as (2, height, width, channels) in [-1, 1].
+
+    Raises:
+        NotAvailable: scikit-image is not installed.
+    """
+    package("skimage")
     from skimage import data, transform
 
     pictures = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
 
 import keras
@@ -14,6 +15,7 @@ from keras import layers
 
 from reference_checks import equivalence, precision
 from reference_checks.from_keras import from_keras
+from reference_checks.model_files import NotAvailable
 
 RESNET = Path(__file__).parents[2] / "implementations" / "resnet.py"
 nan, inf = float("nan"), float("inf")
@@ -216,6 +218,13 @@ def test_inputs_are_two_photographs_and_noise(size):
     assert x[:2].std() > 0.1
     assert not np.allclose(x[0], x[1])
     assert np.array_equal(x, equivalence.inputs(size, 1))
+
+
+def test_without_scikit_image_the_way_out_is_named(monkeypatch):
+    """It is no requirement of the toolkit itself."""
+    monkeypatch.setitem(sys.modules, "skimage", None)
+    with pytest.raises(NotAvailable, match="pip install scikit-image"):
+        equivalence.photographs((8, 8, 3))
 
 
 def test_activations_come_with_the_outputs():
