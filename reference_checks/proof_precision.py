@@ -1,0 +1,124 @@
+"""The proof in working precision: what a correct run may err is measured, not picked.
+
+The official model is evaluated several times in the precision, each time rightly; the
+largest error to float64 of these is the floor F.  Ours is within budget if it errs no more
+than K times F, one K for all networks.  Where K times F hides a mistake that ports really
+make, or all of the signal, there is no verdict: docs/tolerance.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import keras
+import numpy as np
+
+from reference_checks import equivalence
+from reference_checks.equivalence.comparison import K, budget, distance
+from reference_checks.equivalence.reevaluations import reevaluations
+from reference_checks.equivalence.sensitivity import Sensitivity
+from reference_checks.graph import Values
+from reference_checks.precision import arithmetic
+from reference_checks.record import Record, Verdict
+
+if TYPE_CHECKING:
+    from reference_checks.official import Pair
+
+PRECISIONS = ("float32", "bfloat16", "float16")
+"""What every device has; "tf32" is known too, for those that have it."""
+
+
+@dataclass(frozen=True)
+class Oracle:
+    """What a working precision is held against: a float64 result, and how it came about.
+
+    `ours` and `theirs` are the weights that are alike; `reference` is what the official
+    model makes of the batch `x`, which is called `inputs`, in float64.
+    """
+
+    ours: Values
+    theirs: Values
+    x: np.ndarray
+    reference: np.ndarray
+    sensitivity: Sensitivity
+    inputs: str = "all inputs"
+
+    def of_noise(self) -> Oracle:
+        """The last picture alone."""
+        return Oracle(
+            self.ours, self.theirs, self.x[-1:], self.reference[-1:],
+            self.sensitivity, "noise",
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Floor:
+    """Errors of correct runs in a precision, by how they came about; `whole` is one."""
+
+    precision: str
+    errors: dict[str, float]
+    whole: np.ndarray
+
+    @property
+    def largest(self) -> float:
+        return max(self.errors.values())
+
+    @property
+    def budget(self) -> float:
+        return budget(self.precision, self.errors.values())
+
+
+def floor(
+    build: Callable[[], keras.Model], values: Values, precision: str, oracle: Oracle
+) -> Floor:
+    """The model evaluated in the precision, until it is known that noise has it all."""
+    single = equivalence.subject(build, dtype(precision))
+    single.assign(values)
+    errors, whole = {}, None
+    with arithmetic(precision):
+        for name, outputs in reevaluations(single, oracle.x):
+            whole = outputs if whole is None else whole
+            errors[name] = distance(outputs, oracle.reference)
+            if budget(precision, errors.values()) >= oracle.sensitivity.limit:
+                break
+    single.release()
+    return Floor(precision, errors, whole)
+
+
+def dtype(precision: str) -> str:
+    """What a model is built in."""
+    return "float32" if precision == "tf32" else precision
+
+
+def working_precision(pair: Pair, precision: str, oracle: Oracle) -> Iterator[Record]:
+    """Ours against the float64 result; the official model's own errors measure it."""
+    claim = f"{precision}, {oracle.inputs}"
+    found = floor(pair.build_official, oracle.theirs, precision, oracle)
+    errors = ", ".join(f"{name} {error:.2g}" for name, error in found.errors.items())
+    own = f"the official model's own: {errors}"
+    blind = found.budget >= oracle.sensitivity.limit
+    if blind and np.all(np.isfinite(oracle.reference)):
+        yield pair.record(
+            "outputs", Verdict.NO_VERDICT, claim=claim, measured=found.largest,
+            detail=f"{own}; {K} times that hides {oracle.sensitivity.hidden(found.budget)}",
+        )  # fmt: skip
+        return
+    single = equivalence.subject(pair.build_ours, dtype(precision))
+    single.assign(oracle.ours)
+    with arithmetic(precision):
+        mine = single.run(oracle.x)[0]
+    single.release()
+    gap = distance(mine, oracle.reference)
+    if np.array_equal(mine, found.whole) and np.isfinite(gap):
+        verdict = Verdict.BIT_EQUAL
+    else:
+        # Infinite where the outputs are no numbers, and so is the budget then.
+        held = np.isfinite(gap) and gap <= found.budget
+        verdict = Verdict.WITHIN_BUDGET if held else Verdict.CONTRADICTED
+    yield pair.record(
+        "outputs", verdict, claim=claim, measured=gap,
+        detail=f"error to float64; the budget is {found.budget:.2g}; {own};"
+        f" would have seen {oracle.sensitivity.seen(found.budget)}",
+    )  # fmt: skip
