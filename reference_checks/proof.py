@@ -73,7 +73,8 @@ def run(pair: Pair) -> Iterator[Record]:
         if coverage.constant(right):
             dead.append(row)
     del activations, rows
-    oracle = proof_precision.Oracle(own_values, values, x, reference, sensed)
+    gap = equivalence.distance(mine, reference)
+    oracle = proof_precision.Oracle(own_values, values, x, reference, sensed, gap)
     for name in proof_precision.PRECISIONS:
         against = oracle if name == "float32" else oracle.of_noise()
         yield from proof_precision.working_precision(pair, name, against)

@@ -9,14 +9,14 @@ make, or all of the signal, there is no verdict: docs/tolerance.md.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 
 from reference_checks import equivalence
-from reference_checks.equivalence.comparison import K, budget, distance
+from reference_checks.equivalence.comparison import K, budget, distance, in_float64
 from reference_checks.equivalence.reevaluations import reevaluations
 from reference_checks.equivalence.sensitivity import Sensitivity
 from reference_checks.graph import Values
@@ -35,7 +35,8 @@ class Oracle:
     """What a working precision is held against: a float64 result, and how it came about.
 
     `ours` and `theirs` are the weights that are alike; `reference` is what the official
-    model makes of the batch `x`, which is called `inputs`, in float64.
+    model makes of the batch `x`, which is called `inputs`, in float64, and ours is `gap`
+    off from it.
     """
 
     ours: Values
@@ -43,14 +44,13 @@ class Oracle:
     x: np.ndarray
     reference: np.ndarray
     sensitivity: Sensitivity
+    gap: float
     inputs: str = "all inputs"
 
     def of_noise(self) -> Oracle:
         """The last picture alone."""
-        return Oracle(
-            self.ours, self.theirs, self.x[-1:], self.reference[-1:],
-            self.sensitivity, "noise",
-        )  # fmt: skip
+        last = {"x": self.x[-1:], "reference": self.reference[-1:]}
+        return replace(self, **last, inputs="noise")
 
 
 @dataclass(frozen=True)
@@ -117,8 +117,14 @@ def working_precision(pair: Pair, precision: str, oracle: Oracle) -> Iterator[Re
         # Infinite where the outputs are no numbers, and so is the budget then.
         held = np.isfinite(gap) and gap <= found.budget
         verdict = Verdict.WITHIN_BUDGET if held else Verdict.CONTRADICTED
+    said = [
+        f"error to float64; the budget is {found.budget:.2g}", own,
+        f"would have seen {oracle.sensitivity.seen(found.budget)}",
+    ]  # fmt: skip
+    if precision == "float32":
+        derived = K * in_float64(found.errors.values())
+        kept = "keeps" if oracle.gap <= derived else "does not keep"
+        said.append(f"float64 {kept} {derived:.2g}, which follows from it")
     yield pair.record(
-        "outputs", verdict, claim=claim, measured=gap,
-        detail=f"error to float64; the budget is {found.budget:.2g}; {own};"
-        f" would have seen {oracle.sensitivity.seen(found.budget)}",
-    )  # fmt: skip
+        "outputs", verdict, claim=claim, measured=gap, detail="; ".join(said)
+    )

@@ -46,3 +46,12 @@ def budget(precision: str, errors: Iterable[float]) -> float:
     Nothing comes closer to float64 than the rounding of its own numbers.
     """
     return K * max(ROUNDOFF[precision], *errors)
+
+
+def in_float64(errors: Iterable[float]) -> float:
+    """What the same runs err in float64, given what they err in float32.
+
+    Errors are so many roundings, and those of float64 are 2^29 times smaller.
+    """
+    scale = ROUNDOFF["float64"] / ROUNDOFF["float32"]
+    return max(ROUNDOFF["float64"], *(error * scale for error in errors))

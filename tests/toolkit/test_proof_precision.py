@@ -10,7 +10,7 @@ import pytest
 from conftest import official_tiny
 
 from reference_checks import equivalence, proof_precision
-from reference_checks.equivalence.comparison import ROUNDOFF, K, budget
+from reference_checks.equivalence.comparison import ROUNDOFF, K, budget, in_float64
 from reference_checks.equivalence.reevaluations import reevaluations
 from reference_checks.equivalence.sensitivity import Sensitivity, sensitivity
 from reference_checks.proof_precision import Oracle, working_precision
@@ -56,7 +56,7 @@ def oracle(subject):
     reference = found.run(x)[0]
     sensed = sensitivity(found, x[-1:], reference[-1:])
     values = dict(found.values)
-    return Oracle(values, values, x, reference, sensed)
+    return Oracle(values, values, x, reference, sensed, gap=0.0)
 
 
 def verdict(pair, precision, oracle):
@@ -140,6 +140,20 @@ def test_what_is_no_number_is_contradicted(side, oracle):
     else:
         bad = replace(oracle, ours={i: v * np.nan for i, v in oracle.ours.items()})
     assert Verdict.CONTRADICTED is verdict(TinyPair(), "float32", bad).verdict
+
+
+@pytest.mark.parametrize(("gap", "said"), [(1e-15, "keeps"), (1e-9, "does not keep")])
+def test_what_float32_says_of_float64_stands_beside_it(gap, said, oracle):
+    """A report: the verdict in float64 is 1e-12."""
+    record = verdict(TinyPair(), "float32", replace(oracle, gap=gap))
+    assert f"float64 {said} " in record.detail
+    assert record.verdict.passes
+
+
+def test_float64_errs_as_float32_does_in_its_own_roundings():
+    """2^29 times less, and never less than a rounding."""
+    assert 2.0**-29 == in_float64([0.25, 1.0])
+    assert 2.0**-53 == in_float64([0.0])
 
 
 def test_nothing_is_closer_than_the_rounding_of_its_own_numbers():
