@@ -48,6 +48,42 @@ def _mend() -> None:
         table["float64"] = "float64"
 
 
+@contextmanager
+def arithmetic(precision: str) -> Iterator[None]:
+    """Products of float32 in full inside, or, for "tf32", as a device has it for speed.
+
+    Without this the backend decides: on a GPU TensorFlow and JAX take TF32.
+    """
+    fast = precision == "tf32"
+    match keras.config.backend():
+        case "tensorflow":
+            from tensorflow.config import experimental as tf
+
+            before = tf.tensor_float_32_execution_enabled()
+            tf.enable_tensor_float_32_execution(fast)
+            try:
+                yield
+            finally:
+                tf.enable_tensor_float_32_execution(before)
+        case "jax":
+            import jax
+
+            with jax.default_matmul_precision("tensorfloat32" if fast else "highest"):
+                yield
+        case "torch":
+            import torch
+
+            parts = torch.backends.cuda.matmul, torch.backends.cudnn
+            before = [part.allow_tf32 for part in parts]
+            for part in parts:
+                part.allow_tf32 = fast
+            try:
+                yield
+            finally:
+                for part, allowed in zip(parts, before, strict=True):
+                    part.allow_tf32 = allowed
+
+
 def counterfeit(values: np.ndarray) -> bool:
     """Whether an array that says float64 was computed in float32.
 

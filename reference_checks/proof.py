@@ -1,7 +1,7 @@
 """The proof, run: an official model and ours, with the same weights on the same inputs.
 
 Weights go across in both directions; outputs, row activations, gradients and a training
-step are compared in float64, outputs in float32 too.  One network at a time holds memory
+step are compared in float64, outputs in working precisions too.  One network at a time holds memory
 for its weights.
 """
 
@@ -12,11 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reference_checks import equivalence, models, precision, proof_training
+from reference_checks import (
+    equivalence,
+    models,
+    precision,
+    proof_precision,
+    proof_training,
+)
 from reference_checks.alignment import Alignment, align
 from reference_checks.equivalence import Subject, coverage
+from reference_checks.equivalence.sensitivity import Sensitivity, sensitivity
 from reference_checks.from_keras import from_keras
-from reference_checks.graph import Graph, Values
+from reference_checks.graph import Graph
 from reference_checks.record import Record, Verdict
 from reference_checks.rewrites import canonical
 from reference_checks.transfer import transfer
@@ -43,6 +50,8 @@ def run(pair: Pair) -> Iterator[Record]:
     equivalence.calibrate(theirs, x, SEED)
     pieces = coverage.Pieces(theirs)
     reference, *rows = theirs.run(x, [p for _, _, p in points], pieces)
+    seen = theirs.sees(x)
+    sensed = sensitivity(theirs, x[-1:], reference[-1:])
     values = dict(theirs.values)
     theirs.release()
 
@@ -51,20 +60,28 @@ def run(pair: Pair) -> Iterator[Record]:
     yield pair.record(
         "transfer", Verdict.EXACT, claim="official → ours", detail=str(moved)
     )
-    mine, *activations = ours.run(x, [p for _, p, _ in points])
+    # Where both have input layers, what makes them see the same is the same picture.
+    own = x if np.array_equal(ours.sees(x), seen) else seen
+    mine, *activations = ours.run(own, [p for _, p, _ in points])
     own_values = dict(ours.values)
     ours.release()
     for what, part in (("photographs", slice(0, 2)), ("noise", slice(2, None))):
         yield compare(
-            pair, "outputs", mine[part], reference[part], claim=f"float64, {what}"
-        )
+            pair, "outputs", mine[part], reference[part], sensed,
+            claim=f"float64, {what}",
+        )  # fmt: skip
     dead = []
     for (row, _, _), left, right in zip(points, activations, rows, strict=True):
         yield compare(pair, "activations", left, right, row=row, claim="float64")
         if coverage.constant(right):
             dead.append(row)
     del activations, rows
-    yield _compare_float32(pair, own_values, values, x, reference)
+    gap = equivalence.distance(mine, reference)
+    oracle = proof_precision.Oracle(own_values, values, b, x, reference, sensed, gap)
+    for name in proof_precision.PRECISIONS:
+        against = oracle if name == "float32" else oracle.of_noise()
+        yield from proof_precision.working_precision(pair, name, against)
+    del against, oracle
 
     back = transfer(a, b, forwards, own_values)
     theirs.assign(back.values)
@@ -102,8 +119,9 @@ def _points(
 
 
 def compare(
-    pair: Pair, check: str, candidate: np.ndarray, reference: np.ndarray, **more: Any
-) -> Record:
+    pair: Pair, check: str, candidate: np.ndarray, reference: np.ndarray,
+    sensed: Sensitivity | None = None, **more: Any,
+) -> Record:  # fmt: skip
     """Float64 arrays: bit-equal, within 1e-12, or a contradiction."""
     gap = equivalence.distance(candidate, reference)
     demoted = precision.counterfeit(reference) or precision.counterfeit(candidate)
@@ -116,31 +134,9 @@ def compare(
         equal = np.array_equal(candidate, reference)
         verdict = Verdict.BIT_EQUAL if equal else Verdict.WITHIN_BUDGET
     detail = f"relative error; the budget is {equivalence.FLOAT64_BUDGET:g}"
+    if sensed is not None:
+        detail += f"; would have seen {sensed.seen(equivalence.FLOAT64_BUDGET)}"
     return pair.record(check, verdict, measured=gap, detail=detail, **more)
-
-
-def _compare_float32(
-    pair: Pair, ours: Values, theirs: Values, x: np.ndarray, reference: np.ndarray
-) -> Record:
-    """Float32 against the float64 result; the official model's own error measures it."""
-    runs = []
-    for values, build in ((ours, pair.build_ours), (theirs, pair.build_official)):
-        single = equivalence.subject(build, "float32")
-        single.assign(values)
-        runs.append(single.run(x)[0])
-        single.release()
-    mine, own = (equivalence.distance(run, reference) for run in runs)
-    budget = equivalence.FLOAT32_FACTOR * max(own, equivalence.FLOAT32_FLOOR)
-    if np.array_equal(*runs) and np.isfinite(mine):
-        verdict = Verdict.BIT_EQUAL
-    else:
-        # Infinite where the outputs are no numbers, and so is the budget then.
-        held = np.isfinite(mine) and mine <= budget
-        verdict = Verdict.WITHIN_BUDGET if held else Verdict.CONTRADICTED
-    return pair.record(
-        "outputs", verdict, claim="float32, all inputs", measured=mine,
-        detail=f"error to float64; the official model's own is {own:.2g}",
-    )  # fmt: skip
 
 
 def published(pair: Pair) -> Iterator[Record]:

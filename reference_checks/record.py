@@ -21,6 +21,7 @@ class Verdict(StrEnum):
     CONTRADICTED = "contradicted"
     RECORDED = "recorded"
     SILENT = "silent"
+    NO_VERDICT = "no verdict"
     NOT_RUN = "not run"
 
     @property

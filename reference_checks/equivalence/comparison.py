@@ -1,13 +1,25 @@
-"""How far apart two results are, and how far they may be."""
+"""How far apart two results are, and how far they may be: docs/tolerance.md derives it."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import numpy as np
 
 FLOAT64_BUDGET = 1e-12
-FLOAT32_FACTOR = 16
-"""A correct float32 run errs up to 8.5 times another's error; a wrong network a thousand."""
-FLOAT32_FLOOR = 8 * 2.0**-24
+K = 16
+"""What a correct run may err more than the worst of a few others that are correct too.
+
+Set from the measured rate of false alarms, one for all networks and precisions.
+"""
+ROUNDOFF = {
+    "float64": 2.0**-53,
+    "float32": 2.0**-24,
+    "tf32": 2.0**-11,
+    "float16": 2.0**-11,
+    "bfloat16": 2.0**-8,
+}
+"""Half the distance from 1 to the next number; TF32 is float32 with float16's digits."""
 FLOAT32_WORST = 1e-2
 """A gap that float32 does not explain: a wrong network in any precision."""
 
@@ -26,3 +38,20 @@ def distance(candidate: np.ndarray, reference: np.ndarray) -> float:
     if scale == 0:
         return 0.0 if gap == 0 else float("inf")
     return gap / scale
+
+
+def budget(precision: str, errors: Iterable[float]) -> float:
+    """What a correct run in a precision may err, given what others of them err.
+
+    Nothing comes closer to float64 than the rounding of its own numbers.
+    """
+    return K * max(ROUNDOFF[precision], *errors)
+
+
+def in_float64(errors: Iterable[float]) -> float:
+    """What the same runs err in float64, given what they err in float32.
+
+    Errors are so many roundings, and those of float64 are 2^29 times smaller.
+    """
+    scale = ROUNDOFF["float64"] / ROUNDOFF["float32"]
+    return max(ROUNDOFF["float64"], *(error * scale for error in errors))

@@ -12,12 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from reference_checks import equivalence
-from reference_checks.equivalence import (
-    FLOAT32_FACTOR,
-    FLOAT32_FLOOR,
-    FLOAT64_BUDGET,
-    distance,
-)
+from reference_checks.equivalence import FLOAT64_BUDGET, budget, distance
 from reference_checks.execute import first_difference, outputs
 from reference_checks.graph import Graph
 from reference_checks.mutate.chain import Chain
@@ -74,9 +69,10 @@ class Numbers:
 
     @cached_property
     def budget32(self) -> float:
-        """What float32 is allowed, by the network's own error in it."""
-        own = self._gap(self.chain.ours, self.values, np.float32)
-        return FLOAT32_FACTOR * max(own, FLOAT32_FLOOR)
+        """What float32 is allowed, by the network's own errors in it."""
+        graphs = self.chain.ours, self.chain.found.a  # as read, and after rewriting
+        errors = (self._gap(graph, self.values, np.float32) for graph in graphs)
+        return budget("float32", errors)
 
     def _gap(self, graph: Graph, values: dict[int, np.ndarray], dtype: type) -> float:
         with np.errstate(all="ignore"):

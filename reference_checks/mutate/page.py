@@ -18,20 +18,20 @@ This page is written by `paperspec mutate`: {mutants} mutants of {classes} class
 - **Located**: what is named as different, by the diff, by a deviation or by the first operation whose output differs, is what was mutated; **alone**: and nothing else is named.
 - **Equivalent**: the rewrites prove that nothing has changed, and float64 outputs agree.
 - **Paper's numbers only**: the printed rows, parameters, multiply-adds, depth and other numbers see it.
-- **Float32 only**: the weights do not fit, or the outputs of one photograph differ by more than float32 explains ({factor} times the network's own error in it). This is what a careful comparison of outputs sees; some mutants compute the same (a momentum, a dropout, padding that no window reaches, a stride before or after a 1x1 convolution).
+- **Float32 only**: the weights do not fit, or the outputs of one photograph differ by more than float32 explains ({factor} times the network's own error in it, [derived](tolerance.md)). This is what a careful comparison of outputs sees; some mutants compute the same (a momentum, a dropout, padding that no window reaches, a stride before or after a 1x1 convolution).
 """
 
 
 def page(results: Sequence[Result], sites: int, seed: int) -> str:
     """The matrix in Markdown."""
-    from reference_checks.equivalence import FLOAT32_FACTOR
+    from reference_checks.equivalence import K
 
     networks = {(r.paper, r.variant, r.official) for r in results}
     classes = list(dict.fromkeys(r.mutation for r in results))
     parts = [
         HEAD.format(
             mutants=len(results), classes=len(classes), sites=sites,
-            networks=len(networks), seed=seed, factor=FLOAT32_FACTOR,
+            networks=len(networks), seed=seed, factor=K,
         ),
         "## By paper\n",
         *_summary("network", results, lambda r: f"{r.variant} ↔ {r.official}"),

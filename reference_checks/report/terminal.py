@@ -47,7 +47,8 @@ def render(results: Results, console: Console) -> None:
     if reasons:
         console.print(Text(f"not run: {reasons}", STYLES["apart"]), soft_wrap=True)
     tone = "fail" if failed(results.records) else ""
-    console.print(Text(totals(results.records), STYLES.get(tone, "bold")))
+    text = Text(totals(results.records), STYLES.get(tone, "bold"))
+    console.print(text, soft_wrap=True)
 
 
 def render_changes(old: Results, new: Results, console: Console) -> None:

@@ -69,7 +69,9 @@ def lines(results: Results) -> list[Line]:
 def totals(records: Sequence[Record]) -> str:
     """What passed and what failed, then what must not be taken for a pass."""
     number = counts(records)
-    apart = ", ".join(f"{number[verdict]:,} {verdict}" for verdict in APART)
+    # Only runs in low precision have no verdict; where there is none, it is not named.
+    few = (Verdict.NO_VERDICT,) if number[Verdict.NO_VERDICT] else ()
+    apart = ", ".join(f"{number[verdict]:,} {verdict}" for verdict in (*APART, *few))
     failed = f"{number[Verdict.CONTRADICTED]:,} {Verdict.CONTRADICTED}"
     return f"{passes(records):,} passed, {failed}; counted apart: {apart}"
 

@@ -79,12 +79,16 @@ def failing(records):
 
 
 def test_equal_networks_agree_in_float64_and_float32(small):
-    """Outputs and every row agree to 1e-12, and float32 within its budget."""
+    """Outputs and every row agree to 1e-12, float32 within its budget; 16 bits say nothing."""
     records = small.records(MOBILENET, run=True)
     assert [] == failing(records)
     rows = [r.row for r in records if r.check == "activations"]
     assert ["conv_1", *(f"bottleneck_{i}" for i in range(1, 8)), "conv_2"] == rows[:9]
-    assert all(r.verdict.passes for r in records if r.check in RUN)
+    noisy = [r.claim for r in records if r.verdict is Verdict.NO_VERDICT]
+    assert ["bfloat16, noise", "float16, noise"] == noisy
+    assert all(
+        r.verdict.passes for r in records if r.check in RUN and r.claim not in noisy
+    )
 
 
 def test_swapped_weights_of_one_shape_are_contradicted_from_their_row_on(

@@ -39,15 +39,18 @@ def test_a_static_run_says_what_it_did_not_run(tiny):
 
 
 def test_a_run_compares_outputs_rows_and_both_directions(tiny):
-    """Float64 and float32, photographs and noise, weights there and back."""
+    """All precisions, photographs and noise, weights there and back."""
     records = tiny.records(TINY, run=True)
     assert {"official → ours", "ours → official"} == set(verdicts(records, "transfer"))
     assert {
         "float64, photographs", "float64, noise", "float32, all inputs",
+        "bfloat16, noise", "float16, noise",
         "float64, weights moved back", "float64, batch of 1, 8x8",
     } == set(verdicts(records, "outputs"))  # fmt: skip
     assert ["stem", "block", "head"] == list(verdicts(records, "activations"))
-    assert all(r.verdict.passes for r in records)
+    noisy = [r.claim for r in records if r.verdict is Verdict.NO_VERDICT]
+    assert ["bfloat16, noise", "float16, noise"] == noisy
+    assert all(r.verdict.passes or r.claim in noisy for r in records)
 
 
 def test_the_account_shows_its_terms(tiny):

@@ -34,7 +34,9 @@ def test_totals_count_what_is_no_pass_apart():
     assert 29 == len(results.records)
 
 
-@pytest.mark.parametrize("verdict", ["unexplained", "not run", "recorded", "silent"])
+@pytest.mark.parametrize(
+    "verdict", ["unexplained", "no verdict", "not run", "recorded", "silent"]
+)
 def test_nothing_unchecked_passes_in_any_rendering(verdict):
     """A run in which nothing was checked shows no pass, nowhere."""
     only = replace(STRIDE, verdict=Verdict(verdict))
