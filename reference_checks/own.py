@@ -17,9 +17,11 @@ from reference_checks import equivalence, models, notation, precision, rows
 from reference_checks.alignment import align
 from reference_checks.claims import Subject, check_claims
 from reference_checks.diff import Diff, diff
+from reference_checks.errors import out_of_memory
 from reference_checks.load import Paper
+from reference_checks.localise import Side, differing_most, localise
 from reference_checks.networks import Networks
-from reference_checks.record import Record, Verdict
+from reference_checks.record import ENDED, Record, Verdict
 from reference_checks.rewrites import canonical
 from reference_checks.transfer import Transfer, transfer
 
@@ -68,7 +70,15 @@ def check_own(
     if found.same and run:
         settings = {knob: paper.spec.deviations[knob] for knob in knobs}
         turned = {d.knob: d.value for d in settings.values()}
-        records += outputs(networks, paper, variant, name, turned, sizes, trust, record)
+        try:
+            records += outputs(
+                networks, paper, variant, name, turned, sizes, trust, record
+            )
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
+            ended = record(ENDED, Verdict.NOT_RUN, detail="out of memory")
+            records.append(ended)
     else:
         reason = "static run" if found.same else "the structure differs"
         records.append(record("outputs", Verdict.NOT_RUN, detail=reason))
@@ -142,23 +152,22 @@ def outputs(
         theirs.assign(equivalence.random_values(theirs.graph, SEED))
         equivalence.calibrate(theirs, x, SEED)
 
-    def ours(dtype: str) -> np.ndarray:
+    def ours(dtype: str) -> tuple[equivalence.Subject, Transfer, np.ndarray]:
         subject = equivalence.subject(
             lambda: models.build_paper(paper, variant, knobs), dtype
         )
         a, b = canonical(subject.graph), canonical(model.graph)
-        moved.append(transfer(b, a, align(b, a), model.values))
-        subject.assign(moved[-1].values)
-        return subject.run(x)[0]
+        moved = transfer(b, a, align(b, a), model.values)
+        subject.assign(moved.values)
+        return subject, moved, subject.run(x)[0]
 
-    moved: list[Transfer] = []
-    yours, reference = model.run(x)[0], ours("float64")
-    yield record("transfer", Verdict.EXACT, claim="yours → ours", detail=str(moved[0]))
+    yours, (subject, moved, reference) = model.run(x)[0], ours("float64")
+    yield record("transfer", Verdict.EXACT, claim="yours → ours", detail=str(moved))
     gap = equivalence.distance(yours, reference)
     if double:
         budget = equivalence.FLOAT64_BUDGET
     else:
-        own = equivalence.distance(ours("float32"), reference)
+        own = equivalence.distance(ours("float32")[-1], reference)
         budget = equivalence.FLOAT32_FACTOR * max(own, equivalence.FLOAT32_FLOOR)
     if double and precision.counterfeit(yours):
         verdict = Verdict.NOT_RUN
@@ -166,7 +175,17 @@ def outputs(
         verdict = Verdict.BIT_EQUAL
     else:
         verdict = Verdict.WITHIN_BUDGET if gap <= budget else Verdict.CONTRADICTED
+    detail = f"relative error; the budget is {budget:.2g}"
+    if verdict is Verdict.CONTRADICTED:
+        table = paper.spec.variants[variant].table
+        where = localise(
+            Side("ours", subject, moved.values),
+            Side("yours", model.source, dict(model.values)),
+            x[differing_most([(yours, reference)])],
+            paper.spec.tables[table].rows if table else (),
+        )
+        detail = f"{where}; {detail}"
     yield record(
         "outputs", verdict, claim=f"{'float64' if double else 'float32'}, all inputs",
-        measured=gap, detail=f"relative error; the budget is {budget:.2g}",
+        measured=gap, detail=detail,
     )  # fmt: skip
