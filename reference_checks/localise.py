@@ -11,7 +11,7 @@ something else than was read.  Every operation runs a few times: O(layers).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +23,9 @@ from reference_checks.alignment import align
 from reference_checks.bounds import Traced, allowed, traced
 from reference_checks.diff import describe, differences
 from reference_checks.equivalence import Subject, before_prefix, distance
-from reference_checks.errors import out_of_memory
+from reference_checks.errors import InputError, out_of_memory
 from reference_checks.execute import weights_of
-from reference_checks.graph import Graph, GraphError, Values
+from reference_checks.graph import Graph, Values
 from reference_checks.rewrites import canonical
 from reference_checks.rewrites.normalisation import after_prefix
 
@@ -237,14 +237,17 @@ def differing_most(compared: Iterable[tuple[np.ndarray, np.ndarray]]) -> slice:
     return slice(worst, worst + 1)
 
 
-def localise(mine: Side, theirs: Side, x: np.ndarray, rows: Iterable[str] = ()) -> str:
+def localise(
+    sides: Callable[[], tuple[Side, Side]], x: np.ndarray, rows: Iterable[str] = ()
+) -> str:
     """In words: the first row and operation that are wrong by themselves on the batch `x`.
 
     Both networks are the same after rewriting.  Keras models hold no weights afterwards.
+    What hinders is said and not raised: the comparison has failed all the same.
     """
     try:
-        return _localise(mine, theirs, x.astype(np.float64), tuple(rows))
-    except GraphError as error:
+        return _localise(*sides(), x.astype(np.float64), tuple(rows))
+    except InputError as error:
         return f"not localised: {error}"
     except Exception as error:
         if not out_of_memory(error):

@@ -179,8 +179,10 @@ def outputs(
     if verdict is Verdict.CONTRADICTED:
         table = paper.spec.variants[variant].table
         where = localise(
-            Side("ours", subject, moved.values),
-            Side("yours", model.source, dict(model.values)),
+            lambda: (
+                Side("ours", subject, moved.values),
+                Side("yours", model.source, dict(model.values)),
+            ),
             x[differing_most([(yours, reference)])],
             paper.spec.tables[table].rows if table else (),
         )

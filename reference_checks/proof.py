@@ -7,7 +7,7 @@ for its weights.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +70,7 @@ def run(pair: Pair) -> Iterator[Record]:
     worst = differing_most([(mine, reference), *zip(activations, rows, strict=True)])
     del activations, rows
     sides = Side("ours", ours, own_values), Side(pair.official.model, theirs, values)
-    yield from located(pair, records, *sides, x[worst])
+    yield from located(pair, records, lambda sides=sides: sides, x[worst])
     yield _compare_float32(pair, own_values, values, x, reference)
 
     back = transfer(a, b, forwards, own_values)
@@ -84,7 +84,7 @@ def run(pair: Pair) -> Iterator[Record]:
     )  # fmt: skip
     theirs.release()
     sides = sides[0], replace(sides[1], values=back.values)
-    yield from located(pair, [again], *sides, x[-1:])
+    yield from located(pair, [again], lambda sides=sides: sides, x[-1:])
     trained = proof_training.run(pair, values, pieces, dead, SEED)
     del own_values, back, moved, values, sides  # it lets go of them when it can
     yield from trained
@@ -129,8 +129,9 @@ def compare(
 
 
 def located(
-    pair: Pair, records: Sequence[Record], mine: Side, theirs: Side, x: np.ndarray
-) -> Iterator[Record]:
+    pair: Pair, records: Sequence[Record], sides: Callable[[], tuple[Side, Side]],
+    x: np.ndarray,
+) -> Iterator[Record]:  # fmt: skip
     """The records; those that fail say where, of the rows the first.
 
     Models that hold weights may have given them back afterwards.
@@ -138,9 +139,7 @@ def located(
     failing = [r for r in records if r.verdict is Verdict.CONTRADICTED]
     if failing:
         table = pair.entry.table
-        where = localise(
-            mine, theirs, x, pair.paper.spec.tables[table].rows if table else ()
-        )
+        where = localise(sides, x, pair.paper.spec.tables[table].rows if table else ())
         rows = [r for r in failing if r.row is not None]
         saying = [id(r) for r in failing if r.row is None or r is rows[0]]
         records = [
@@ -189,11 +188,16 @@ def published(pair: Pair) -> Iterator[Record]:
     x = equivalence.photographs(tuple(pair.entry.input))
     results = ours.run(x)[0], theirs.run(x)[0]
     found = compare(pair, check, *results, claim="imagenet, float64")
-    sides = (
-        Side("ours", ours, moved.values),
-        Side(pair.official.model, theirs, dict(theirs.values)),
+    worst = differing_most([results])
+    yield from located(
+        pair,
+        [found],
+        lambda: (
+            Side("ours", ours, moved.values),
+            Side(pair.official.model, theirs, dict(theirs.values)),
+        ),
+        x[worst],
     )
-    yield from located(pair, [found], *sides, x[differing_most([results])])
 
 
 def _published_subject(pair: Pair) -> Subject:

@@ -71,27 +71,27 @@ def run(
     theirs.release()
 
     ours.assign(mine)
-    results = ours.run(x)[0], reference
-    outputs = proof.compare(pair, "outputs", *results, claim=f"float64, {where}")
-    own = training.gradients(ours, x, seed)
-    compared = _compare(
-        pair, "gradients", _aligned(a, b, pairs, own, gradients), claim=where,
-        backwards=True,
-    )  # fmt: skip
-    del own
-    found = [outputs, compared]
-    if any(record.verdict is Verdict.CONTRADICTED for record in found):
-        # The official weights have been trained: what they were is moved back.
-        back = transfer(a, b, pairs, mine).values
-        sides = Side("ours", ours, mine), Side(pair.official.model, theirs, back)
-        worst = differing_most([results])
-        found = list(proof.located(pair, found, *sides, x[worst]))
-        ours.assign(mine)
     del mine
-    yield found[0]
-    yield _coverage(pair, theirs.graph, gradients, pieces, dead, where)
-    del gradients
-    yield found[1]
+    results = ours.run(x)[0], reference
+    found = [proof.compare(pair, "outputs", *results, claim=f"float64, {where}")]
+    covered = _coverage(pair, theirs.graph, gradients, pieces, dead, where)
+    own = training.gradients(ours, x, seed)
+    compared = _aligned(a, b, pairs, own, gradients)
+    found += [_compare(pair, "gradients", compared, claim=where, backwards=True)]
+    del gradients, own, compared
+    if any(record.verdict is Verdict.CONTRADICTED for record in found):
+        mine, worst = dict(ours.values), differing_most([results])
+
+        def sides() -> tuple[Side, Side]:
+            # The official weights have been trained: what they were is moved back.
+            back = transfer(a, b, pairs, mine).values
+            return Side("ours", ours, mine), Side(pair.official.model, theirs, back)
+
+        found = list(proof.located(pair, found, sides, x[worst]))
+        ours.assign(mine)
+        del mine, sides
+    outputs, gradients = found
+    yield from (outputs, covered, gradients)
     yield from absorbed
     training.training_step(ours, x, seed, rate)
     weights = (

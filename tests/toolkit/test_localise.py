@@ -270,7 +270,7 @@ def test_a_layer_that_computes_something_else_than_was_read_is_named(layer):
     """By a billionth; the layers that follow are right on what they are fed."""
     one, x = side("ours", bend=layer)
     two, _ = side("official")
-    said = localise.localise(one, two, x)
+    said = localise.localise(lambda: (one, two), x)
     # The bias of the convolution went into the norm, and with it what can be looked at.
     name = "norm" if layer == "conv" else layer
     assert said.startswith(f"first operation {name} ("), said
@@ -283,7 +283,7 @@ def test_networks_that_do_not_differ_have_nothing_to_name():
     one, x = side("ours", lambda: small("relu"))
     two, _ = side("official", lambda: small("relu"))
     assert "every operation by itself is within its bound" == localise.localise(
-        one, two, x
+        lambda: (one, two), x
     )
 
 
@@ -296,7 +296,7 @@ def test_what_both_models_do_alike_is_not_what_makes_them_differ():
         named(canonical(two.source.graph), o) for o in misread(two.source, x).values()
     ]
     assert alike == (["act"] if keras.config.backend() == "tensorflow" else [])
-    assert "first operation dense" in localise.localise(one, two, x)
+    assert "first operation dense" in localise.localise(lambda: (one, two), x)
 
 
 def test_the_words_have_values_bound_attributes_and_weights():
@@ -307,7 +307,7 @@ def test_the_words_have_values_bound_attributes_and_weights():
         i for i, v in enumerate(one.source.graph.variables) if v.name == "norm/gamma"
     )
     one.values[gamma] = one.values[gamma] * 1.5
-    said = localise.localise(one, two, x, ("norm", "dense"))
+    said = localise.localise(lambda: (one, two), x, ("norm", "dense"))
     assert said.startswith(
         "first row norm, first operation norm (batch norm), fed the same: ours "
     )
@@ -337,7 +337,7 @@ def test_what_cannot_be_run_is_not_localised():
         return keras.Model(inputs, layers.Activation("leaky_relu", name="odd")(x))
 
     one, x = side("ours", odd)
-    said = localise.localise(one, one, x)
+    said = localise.localise(lambda: (one, one), x)
     assert "not localised: layer 'odd': leaky_relu is not run" == said
 
 
@@ -349,4 +349,4 @@ def test_memory_that_does_not_do_is_no_reason_to_lose_the_failure(monkeypatch):
 
     one, x = side("ours")
     monkeypatch.setattr(localise, "first_outside", full)
-    assert "not localised: out of memory" == localise.localise(one, one, x)
+    assert "not localised: out of memory" == localise.localise(lambda: (one, one), x)
