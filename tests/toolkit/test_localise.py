@@ -20,6 +20,7 @@ from reference_checks.execute import outputs, weights_of
 from reference_checks.graph import Graph
 from reference_checks.localise import Side, first_outside, misread, outside
 from reference_checks.rewrites import canonical
+from reference_checks.transfer import transfer
 
 PRECISIONS = [np.float64, np.float32]
 
@@ -195,6 +196,34 @@ def test_an_error_that_is_amplified_later_is_named_where_it_is_made():
     assert equivalence.distance(*before) < equivalence.FLOAT64_BUDGET
     found = first_outside(graph, graph, pairs, (wrong, values), x)
     assert "first" == named(graph, found)
+
+
+@settings(deadline=None, max_examples=15)
+@given(architectures, st.randoms(use_true_random=False), st.data())
+def test_two_spellings_are_compared_operation_by_operation(architecture, random, data):
+    """In another order, with weights moved by rewrites; and any kernel that is wrong is named."""
+    # The plain spelling has a place for all that others have, which the others have not.
+    raw = Spelling(random).build(architecture), Spelling().build(architecture)
+    values = interpreter.random_values(raw[0], 1)
+    (x,) = interpreter.random_inputs(raw[0], 1)
+    a, b = map(canonical, raw)
+    pairs = align(a, b)
+    moved = dict(transfer(a, b, pairs, values).values)
+    assert first_outside(a, b, pairs.pairs, (values, moved), x) is None
+    kernels = [op for op in b.ops if op.weight("kernel") is not None]
+    op = data.draw(st.sampled_from(kernels), "wrong kernel")
+    weight = op.weight("kernel")
+    # Away from zero, so that no cancellation and no underflow hides it.
+    bent = weight.read(moved) + 1.0
+    found = first_outside(
+        a, b, pairs.pairs, (values, {**moved, **weight.write(bent)}), x
+    )
+    if found is None:  # nothing comes through the ReLU before it
+        fed = replace(b, outputs=op.inputs)
+        assert not np.any(outputs(fed, moved, x)[0])
+        return
+    assert op is b.ops[pairs.pairs[found.index]]
+    assert {"kernel"} == set(found.weights)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
