@@ -7,6 +7,7 @@ from dataclasses import replace
 from time import perf_counter
 
 from reference_checks.claims import check_others, check_variant
+from reference_checks.errors import out_of_memory
 from reference_checks.networks import Networks
 from reference_checks.official import check_official
 from reference_checks.record import ENDED, Record, Verdict
@@ -39,20 +40,10 @@ def _timed(records: Iterable[Record], unit: Unit) -> Iterator[Record]:
             yield replace(record, seconds=round(now - start, 4))
             start = now
     except Exception as error:
-        if not _out_of_memory(error):
+        if not out_of_memory(error):
             raise
         subject = "paper" if unit.official is None else unit.official.model
         yield Record(
             unit.paper.stem, unit.variant, subject, ENDED, Verdict.NOT_RUN,
             detail="out of memory",
         )  # fmt: skip
-
-
-def _out_of_memory(error: Exception) -> bool:
-    """Python's own error, or what TensorFlow, JAX and torch raise in its place."""
-    name = type(error).__name__
-    return (
-        isinstance(error, MemoryError)
-        or name in ("ResourceExhaustedError", "OutOfMemoryError")
-        or "RESOURCE_EXHAUSTED" in str(error)
-    )

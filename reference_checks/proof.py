@@ -7,7 +7,8 @@ for its weights.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from reference_checks.equivalence import Subject, coverage
 from reference_checks.equivalence.sensitivity import Sensitivity, sensitivity
 from reference_checks.from_keras import from_keras
 from reference_checks.graph import Graph
+from reference_checks.localise import Side, differing_most, localise
 from reference_checks.record import Record, Verdict
 from reference_checks.rewrites import canonical
 from reference_checks.transfer import transfer
@@ -65,17 +67,24 @@ def run(pair: Pair) -> Iterator[Record]:
     mine, *activations = ours.run(own, [p for _, p, _ in points])
     own_values = dict(ours.values)
     ours.release()
-    for what, part in (("photographs", slice(0, 2)), ("noise", slice(2, None))):
-        yield compare(
+    records = [
+        compare(
             pair, "outputs", mine[part], reference[part], sensed,
             claim=f"float64, {what}",
-        )  # fmt: skip
+        )
+        for what, part in (("photographs", slice(0, 2)), ("noise", slice(2, None)))
+    ]  # fmt: skip
     dead = []
     for (row, _, _), left, right in zip(points, activations, rows, strict=True):
-        yield compare(pair, "activations", left, right, row=row, claim="float64")
+        records.append(
+            compare(pair, "activations", left, right, row=row, claim="float64")
+        )
         if coverage.constant(right):
             dead.append(row)
+    worst = differing_most([(mine, reference), *zip(activations, rows, strict=True)])
     del activations, rows
+    sides = Side("ours", ours, own_values), Side(pair.official.model, theirs, values)
+    yield from located(pair, records, lambda sides=sides: sides, x[worst])
     gap = equivalence.distance(mine, reference)
     oracle = proof_precision.Oracle(own_values, values, b, x, reference, sensed, gap)
     for name in proof_precision.PRECISIONS:
@@ -88,13 +97,15 @@ def run(pair: Pair) -> Iterator[Record]:
     yield pair.record(
         "transfer", Verdict.EXACT, claim="ours → official", detail=str(back)
     )
-    yield compare(
+    again = compare(
         pair, "outputs", theirs.run(x[-1:])[0], mine[-1:],
         claim="float64, weights moved back",
     )  # fmt: skip
     theirs.release()
+    sides = sides[0], replace(sides[1], values=back.values)
+    yield from located(pair, [again], lambda sides=sides: sides, x[-1:])
     trained = proof_training.run(pair, values, pieces, dead, SEED)
-    del own_values, back, moved, values  # it lets go of them when it can
+    del own_values, back, moved, values, sides  # it lets go of them when it can
     yield from trained
 
 
@@ -139,6 +150,27 @@ def compare(
     return pair.record(check, verdict, measured=gap, detail=detail, **more)
 
 
+def located(
+    pair: Pair, records: Sequence[Record], sides: Callable[[], tuple[Side, Side]],
+    x: np.ndarray,
+) -> Iterator[Record]:  # fmt: skip
+    """The records; those that fail say where, of the rows the first.
+
+    Models that hold weights may have given them back afterwards.
+    """
+    failing = [r for r in records if r.verdict is Verdict.CONTRADICTED]
+    if failing:
+        table = pair.entry.table
+        where = localise(sides, x, pair.paper.spec.tables[table].rows if table else ())
+        rows = [r for r in failing if r.row is not None]
+        saying = [id(r) for r in failing if r.row is None or r is rows[0]]
+        records = [
+            replace(r, detail=f"{where}; {r.detail}") if id(r) in saying else r
+            for r in records
+        ]
+    yield from records
+
+
 def published(pair: Pair) -> Iterator[Record]:
     """The same with the weights that the library publishes, where they can be had."""
     check = "published weights"
@@ -152,8 +184,17 @@ def published(pair: Pair) -> Iterator[Record]:
     moved = transfer(b, a, inverse(align(a, b)), theirs.values)
     ours.assign(moved.values)
     x = equivalence.photographs(tuple(pair.entry.input))
-    yield compare(
-        pair, check, ours.run(x)[0], theirs.run(x)[0], claim="imagenet, float64"
+    results = ours.run(x)[0], theirs.run(x)[0]
+    found = compare(pair, check, *results, claim="imagenet, float64")
+    worst = differing_most([results])
+    yield from located(
+        pair,
+        [found],
+        lambda: (
+            Side("ours", ours, moved.values),
+            Side(pair.official.model, theirs, dict(theirs.values)),
+        ),
+        x[worst],
     )
 
 

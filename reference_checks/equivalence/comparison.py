@@ -27,9 +27,9 @@ FLOAT32_WORST = 1e-2
 def distance(candidate: np.ndarray, reference: np.ndarray) -> float:
     """‖candidate - reference‖ / ‖reference‖; infinite where anything is not finite.
 
-    NaN on both sides is a difference: nothing was compared.
+    NaN on both sides is a difference, and so are empty arrays: nothing was compared.
     """
-    if candidate.shape != reference.shape:
+    if candidate.shape != reference.shape or not candidate.size:
         return float("inf")
     if not (np.all(np.isfinite(candidate)) and np.all(np.isfinite(reference))):
         return float("inf")
