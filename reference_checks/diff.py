@@ -31,7 +31,7 @@ from reference_checks.wording import (
 
 __all__ = [
     "AbsorbedDifference", "Change", "Diff", "absorbed_differences", "agreeing", "describe",
-    "diff", "size", "text",
+    "diff", "differences", "size", "text",
 ]  # fmt: skip
 
 PRESENCE = {"": ((None, True), (False, None)), "no ": ((True, None), (None, False))}
@@ -227,6 +227,19 @@ def _absorbed(edges: _Edges, i: int, j: int) -> Iterator[tuple[tuple, int, str]]
                 other_params - params,
                 layer or other_layer,
             )
+
+
+def differences(op: Op, other: Op) -> Iterator[str]:
+    """What paired ops of two graphs do differently, what a rewrite absorbs included."""
+    for name, mine, theirs in attributes(op, other):
+        yield f"{name} {mine} → {theirs}"
+    mine, theirs = _noted(op), _noted(other)
+    for key in dict.fromkeys((*mine, *theirs)):
+        value, more = (
+            noted[key][0] if key in noted else None for noted in (mine, theirs)
+        )
+        if value != more:
+            yield f"{key[1]} {text(value)} → {text(more)}"
 
 
 def _noted(op: Op) -> dict[tuple[str, str], tuple[Any, int, str]]:

@@ -15,7 +15,6 @@ import keras
 import numpy as np
 from keras import ops
 
-from reference_checks.equivalence import FLOAT64_BUDGET, distance
 from reference_checks.graph import Graph, GraphError, Op, Values
 
 FUNCTIONS = {
@@ -42,7 +41,11 @@ def outputs(graph: Graph, values: Values, x: np.ndarray) -> list[np.ndarray]:
     left = Counter({i: len(readers) for i, readers in enumerate(graph.consumers)})
     kept = set(graph.outputs)
     for index, op in enumerate(graph.ops):
-        results[index] = _result(op, [results[i] for i in op.inputs], values, x)
+        if op.kind == "input":
+            results[index] = ops.convert_to_tensor(x)
+        else:
+            inputs = [results[i] for i in op.inputs]
+            results[index] = apply(op, inputs, weights_of(op, values, x.dtype))
         for source in op.inputs:
             left[source] -= 1
             if not left[source] and source not in kept:
@@ -50,43 +53,12 @@ def outputs(graph: Graph, values: Values, x: np.ndarray) -> list[np.ndarray]:
     return [keras.ops.convert_to_numpy(results[i]) for i in graph.outputs]
 
 
-def first_difference(
-    a: Graph, b: Graph, pairs: Mapping[int, int], values: tuple[Values, Values],
-    x: np.ndarray, budget: float = FLOAT64_BUDGET,
-) -> tuple[int, float] | None:  # fmt: skip
-    """The first op of `a` that computes something else than its pair, and how far off.
-
-    Both graphs are isomorphic (`pairs`); they are run op by op, side by side, on the
-    same float64 batch.  None: every op agrees within the budget.
-    """
-    left = Counter({i: len(readers) for i, readers in enumerate(a.consumers)})
-    results: dict[int, tuple[Any, Any]] = {}
-    for index, op in enumerate(a.ops):
-        other = b.ops[pairs[index]]
-        inverse = {pairs[i]: i for i in op.inputs}
-        mine = _result(op, [results[i][0] for i in op.inputs], values[0], x)
-        theirs = _result(
-            other, [results[inverse[j]][1] for j in other.inputs], values[1], x
-        )
-        gap = distance(*map(keras.ops.convert_to_numpy, (mine, theirs)))
-        if gap > budget:
-            return index, gap
-        results[index] = mine, theirs
-        for source in op.inputs:
-            left[source] -= 1
-            if not left[source]:
-                results.pop(source, None)
-    return None
-
-
-def _result(op: Op, inputs: list[Any], values: Values, x: np.ndarray) -> Any:
-    if op.kind == "input":
-        return ops.convert_to_tensor(x)
-    weights = {
-        w.role: ops.convert_to_tensor(np.asarray(w.read(values), x.dtype))
+def weights_of(op: Op, values: Values, dtype: Any) -> dict[str, Any]:
+    """The op's weights by role, as the variables' `values` give them."""
+    return {
+        w.role: ops.convert_to_tensor(np.asarray(w.read(values), dtype))
         for w in op.weights
     }
-    return apply(op, inputs, weights)
 
 
 def apply(op: Op, inputs: list[Any], weights: Mapping[str, Any]) -> Any:
@@ -129,13 +101,13 @@ def apply(op: Op, inputs: list[Any], weights: Mapping[str, Any]) -> Any:
         case "multiply":
             return prod(inputs[1:], start=x)
         case "scale":
-            return x * _by(op, weights, x)
+            return x * by(op, weights, x)
         case "shift":
-            return x + _by(op, weights, x)
+            return x + by(op, weights, x)
         case "power":
             return x ** attrs["exponent"]
         case "lrn":
-            return _lrn(x, attrs)
+            return x / lrn_divisor(x, attrs)
         case "dropout" | "identity":
             return x
     raise GraphError(f"layer {op.layer!r}: {op.kind} is not run")
@@ -154,7 +126,8 @@ def _layer_norm(x: Any, attrs: Mapping[str, Any], weights: Mapping[str, Any]) ->
     return y + ops.reshape(weights["beta"], shape) if "beta" in weights else y
 
 
-def _by(op: Op, weights: Mapping[str, Any], x: Any) -> Any:
+def by(op: Op, weights: Mapping[str, Any], x: Any) -> Any:
+    """What a scale multiplies by, and a shift adds."""
     if "by" in weights:
         return weights["by"]
     if "mean" in weights:  # of a Normalization layer
@@ -219,8 +192,9 @@ def _activation(x: Any, op: Op) -> Any:
             raise GraphError(f"layer {op.layer!r}: {name} is not run")
 
 
-def _lrn(x: Any, attrs: Mapping[str, Any]) -> Any:
+def lrn_divisor(x: Any, attrs: Mapping[str, Any]) -> Any:
+    """What local response normalisation divides each value by."""
     radius, channels = attrs["size"] // 2, x.shape[-1]
     squares = _padded(x**2, ((0, 0), (0, 0), (radius, radius)))
     total = sum(squares[..., i : i + channels] for i in range(attrs["size"]))
-    return x / (attrs["k"] + attrs["alpha"] * total) ** attrs["beta"]
+    return (attrs["k"] + attrs["alpha"] * total) ** attrs["beta"]

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from reference_checks.errors import InputError
+from reference_checks.errors import InputError, out_of_memory
 from reference_checks.graph import GraphError
 
 if TYPE_CHECKING:
@@ -47,9 +47,11 @@ def call(what: str, function: Callable, *args: Any, **kwargs: Any) -> Any:
     try:
         with deep_recursion():
             return function(*args, **kwargs)
-    except (ModelError, NotAvailable, GraphError, MemoryError):
+    except (ModelError, NotAvailable, GraphError):
         raise
     except Exception as error:
+        if out_of_memory(error):
+            raise
         text = str(error).strip().split("\n")[0]
         reason = f"{type(error).__name__}: {text}" if text else type(error).__name__
         raise ModelError(f"{what} failed: {reason}") from error

@@ -18,9 +18,11 @@ from reference_checks.alignment import align
 from reference_checks.claims import Subject, check_claims
 from reference_checks.diff import Diff, diff
 from reference_checks.equivalence.reevaluations import reevaluations
+from reference_checks.errors import out_of_memory
 from reference_checks.load import Paper
+from reference_checks.localise import Side, differing_most, localise
 from reference_checks.networks import Networks
-from reference_checks.record import Record, Verdict
+from reference_checks.record import ENDED, Record, Verdict
 from reference_checks.rewrites import canonical
 from reference_checks.transfer import Transfer, transfer
 
@@ -69,7 +71,15 @@ def check_own(
     if found.same and run:
         settings = {knob: paper.spec.deviations[knob] for knob in knobs}
         turned = {d.knob: d.value for d in settings.values()}
-        records += outputs(networks, paper, variant, name, turned, sizes, trust, record)
+        try:
+            records += outputs(
+                networks, paper, variant, name, turned, sizes, trust, record
+            )
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
+            ended = record(ENDED, Verdict.NOT_RUN, detail="out of memory")
+            records.append(ended)
     else:
         reason = "static run" if found.same else "the structure differs"
         records.append(record("outputs", Verdict.NOT_RUN, detail=reason))
@@ -143,23 +153,23 @@ def outputs(
         theirs.assign(equivalence.random_values(theirs.graph, SEED))
         equivalence.calibrate(theirs, x, SEED)
 
-    def ours(dtype: str) -> equivalence.Subject:
+    def ours(dtype: str) -> tuple[equivalence.Subject, Transfer]:
         subject = equivalence.subject(
             lambda: models.build_paper(paper, variant, knobs), dtype
         )
         a, b = canonical(subject.graph), canonical(model.graph)
-        moved.append(transfer(b, a, align(b, a), model.values))
-        subject.assign(moved[-1].values)
-        return subject
+        moved = transfer(b, a, align(b, a), model.values)
+        subject.assign(moved.values)
+        return subject, moved
 
-    moved: list[Transfer] = []
-    yours, reference = model.run(x)[0], ours("float64").run(x)[0]
-    yield record("transfer", Verdict.EXACT, claim="yours → ours", detail=str(moved[0]))
+    subject, moved = ours("float64")
+    yours, reference = model.run(x)[0], subject.run(x)[0]
+    yield record("transfer", Verdict.EXACT, claim="yours → ours", detail=str(moved))
     gap = equivalence.distance(yours, reference)
     if double:
         budget = equivalence.FLOAT64_BUDGET
     else:
-        again = reevaluations(ours("float32"), x)
+        again = reevaluations(ours("float32")[0], x)
         errors = [equivalence.distance(found, reference) for _, found in again]
         budget = equivalence.budget("float32", errors)
     if double and precision.counterfeit(yours):
@@ -170,7 +180,19 @@ def outputs(
         # Infinite where the outputs are no numbers, and so is the budget then.
         held = np.isfinite(gap) and gap <= budget
         verdict = Verdict.WITHIN_BUDGET if held else Verdict.CONTRADICTED
+    detail = f"relative error; the budget is {budget:.2g}"
+    if verdict is Verdict.CONTRADICTED:
+        table = paper.spec.variants[variant].table
+        where = localise(
+            lambda: (
+                Side("ours", subject, moved.values),
+                Side("yours", model.source, dict(model.values)),
+            ),
+            x[differing_most([(yours, reference)])],
+            paper.spec.tables[table].rows if table else (),
+        )
+        detail = f"{where}; {detail}"
     yield record(
         "outputs", verdict, claim=f"{'float64' if double else 'float32'}, all inputs",
-        measured=gap, detail=f"relative error; the budget is {budget:.2g}",
+        measured=gap, detail=detail,
     )  # fmt: skip

@@ -7,7 +7,8 @@ for its weights.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -24,6 +25,7 @@ from reference_checks.device import here
 from reference_checks.equivalence import Subject, coverage
 from reference_checks.equivalence.sensitivity import Sensitivity, sensitivity
 from reference_checks.graph import Graph, Values
+from reference_checks.localise import Side, differing_most, localise
 from reference_checks.record import Record, Verdict
 from reference_checks.rewrites import canonical
 from reference_checks.transfer import transfer
@@ -39,9 +41,13 @@ CHECKS = (
 
 
 class Reference(NamedTuple):
-    """The official model's run in float64, and what it says of the model."""
+    """The official model's run in float64, and what it says of the model.
+
+    `seen` is what its own input layers make of the batch `x`: that, but for rounding.
+    """
 
     x: np.ndarray
+    seen: np.ndarray
     values: Values
     output: np.ndarray
     rows: dict[str, np.ndarray]
@@ -55,7 +61,8 @@ def reference_run(theirs: Subject, points: Points, x: np.ndarray) -> Reference:
     output, *rows = theirs.run(x, [p for _, _, p in points], pieces)
     named = dict(zip((row for row, _, _ in points), rows, strict=True))
     sensed = sensitivity(theirs, x[-1:], output[-1:])
-    return Reference(x, dict(theirs.values), output, named, sensed, pieces)
+    seen, values = theirs.sees(x), dict(theirs.values)
+    return Reference(x, seen, values, output, named, sensed, pieces)
 
 
 def give_weights(pair: Pair, theirs: Subject) -> np.ndarray:
@@ -85,7 +92,7 @@ def run(pair: Pair, options: Options) -> Iterator[Record]:
         del known
     if options.keep:
         yield proof_across.keep(options.keep, pair, theirs.graph, found, here())
-    x, values, reference, rows, sensed, pieces = found
+    x, seen, values, reference, rows, sensed, pieces = found
     del found
 
     moved = transfer(b, a, inverse(forwards), values)
@@ -93,21 +100,32 @@ def run(pair: Pair, options: Options) -> Iterator[Record]:
     yield pair.record(
         "transfer", Verdict.EXACT, claim="official → ours", detail=str(moved)
     )
-    mine, *activations = ours.run(x, [p for _, p, _ in points])
+    # Where both have input layers, what makes them see the same is the same picture.
+    own = x if np.array_equal(ours.sees(x), seen) else seen
+    mine, *activations = ours.run(own, [p for _, p, _ in points])
     own_values = dict(ours.values)
     ours.release()
-    for what, part in (("photographs", slice(0, 2)), ("noise", slice(2, None))):
-        yield compare(
+    records = [
+        compare(
             pair, "outputs", mine[part], reference[part], sensed,
             claim=f"float64, {what}",
-        )  # fmt: skip
+        )
+        for what, part in (("photographs", slice(0, 2)), ("noise", slice(2, None)))
+    ]  # fmt: skip
     dead = []
     for (row, right), left in zip(rows.items(), activations, strict=True):
-        yield compare(pair, "activations", left, right, row=row, claim="float64")
+        records.append(
+            compare(pair, "activations", left, right, row=row, claim="float64")
+        )
         if coverage.constant(right):
             dead.append(row)
+    both = zip(activations, rows.values(), strict=True)
+    worst = differing_most([(mine, reference), *both])
     del activations, rows
-    oracle = proof_precision.Oracle(own_values, values, x, reference, sensed)
+    sides = Side("ours", ours, own_values), Side(pair.official.model, theirs, values)
+    yield from located(pair, records, lambda sides=sides: sides, x[worst])
+    gap = equivalence.distance(mine, reference)
+    oracle = proof_precision.Oracle(own_values, values, b, x, reference, sensed, gap)
     for name in proof_precision.PRECISIONS:
         against = oracle if name == "float32" else oracle.of_noise()
         yield from proof_precision.working_precision(pair, name, against)
@@ -118,13 +136,15 @@ def run(pair: Pair, options: Options) -> Iterator[Record]:
     yield pair.record(
         "transfer", Verdict.EXACT, claim="ours → official", detail=str(back)
     )
-    yield compare(
+    again = compare(
         pair, "outputs", theirs.run(x[-1:])[0], mine[-1:],
         claim="float64, weights moved back",
     )  # fmt: skip
     theirs.release()
+    sides = sides[0], replace(sides[1], values=back.values)
+    yield from located(pair, [again], lambda sides=sides: sides, x[-1:])
     trained = proof_training.run(pair, values, pieces, dead, SEED)
-    del own_values, back, moved, values  # it lets go of them when it can
+    del own_values, back, moved, values, sides  # it lets go of them when it can
     yield from trained
 
 
@@ -169,3 +189,24 @@ def compare(
     if sensed is not None:
         detail += f"; would have seen {sensed.seen(equivalence.FLOAT64_BUDGET)}"
     return pair.record(check, verdict, measured=gap, detail=detail, **more)
+
+
+def located(
+    pair: Pair, records: Sequence[Record], sides: Callable[[], tuple[Side, Side]],
+    x: np.ndarray,
+) -> Iterator[Record]:  # fmt: skip
+    """The records; those that fail say where, of the rows the first.
+
+    Models that hold weights may have given them back afterwards.
+    """
+    failing = [r for r in records if r.verdict is Verdict.CONTRADICTED]
+    if failing:
+        table = pair.entry.table
+        where = localise(sides, x, pair.paper.spec.tables[table].rows if table else ())
+        rows = [r for r in failing if r.row is not None]
+        saying = [id(r) for r in failing if r.row is None or r is rows[0]]
+        records = [
+            replace(r, detail=f"{where}; {r.detail}") if id(r) in saying else r
+            for r in records
+        ]
+    yield from records

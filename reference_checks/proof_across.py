@@ -29,7 +29,12 @@ def read(folder: str, pair: Pair, graph: Graph) -> tuple[proof.Reference, str]:
     kept.require(kept_run.sources(pair.paper), kept_run.variables(graph))
     found, origin = kept.arrays(), kept.origin
     known = proof.Reference(
-        found.input, found.weights, found.output, found.rows, origin.sensitivity
+        found.input,
+        found.input,
+        found.weights,
+        found.output,
+        found.rows,
+        origin.sensitivity,
     )
     return known, origin.place
 
@@ -49,7 +54,8 @@ def keep(
         kept_run.variables(graph), list(found.rows), found.sensitivity,
     )  # fmt: skip
     path = kept_run.path_of(folder, pair.unit)
-    kept_run.write(path, origin, found.values, found.x, found.output, found.rows)
+    # What the network itself has seen: input layers round as the backend does.
+    kept_run.write(path, origin, found.values, found.seen, found.output, found.rows)
     size = path.stat().st_size / 2**20
     return pair.record(
         "kept", Verdict.RECORDED, claim=place, measured=path.name,

@@ -19,6 +19,7 @@ from reference_checks.alignment import align
 from reference_checks.equivalence import Subject
 from reference_checks.equivalence.subject import prefix
 from reference_checks.from_keras import from_keras
+from reference_checks.localise import Side, differing_most
 from reference_checks.record import Record, Verdict
 from reference_checks.rewrites import canonical
 from reference_checks.transfer import transfer
@@ -45,9 +46,15 @@ def run(pair: Pair) -> Iterator[Record]:
     moved = transfer(b, a, proof.inverse(align(a, b)), theirs.values)
     ours.assign(moved.values)
     x = pictures(pair, theirs)
-    scores = ours.run(x)[0], theirs.run(x)[0]
+    scores = ours.run(theirs.sees(x))[0], theirs.run(x)[0]
     found = proof.compare(pair, CHECK, *scores, claim=claim)
-    yield replace(found, detail=f"{found.detail}; {seen(*scores)}")
+    found = replace(found, detail=f"{found.detail}; {seen(*scores)}")
+
+    def sides() -> tuple[Side, Side]:
+        official = Side(pair.official.model, theirs, dict(theirs.values))
+        return Side("ours", ours, moved.values), official
+
+    yield from proof.located(pair, [found], sides, x[differing_most([scores])])
 
 
 def _subject(pair: Pair) -> Subject:

@@ -19,6 +19,7 @@ from reference_checks import equivalence, proof
 from reference_checks.alignment import Alignment, align
 from reference_checks.equivalence import Subject, coverage, training
 from reference_checks.graph import Graph, Op, Values, Weight
+from reference_checks.localise import Side, differing_most
 from reference_checks.model_files import ModelError
 from reference_checks.record import Record, Verdict
 from reference_checks.rewrites import canonical
@@ -66,16 +67,27 @@ def run(
 
     ours.assign(mine)
     del mine
-    outputs = proof.compare(
-        pair, "outputs", ours.run(x)[0], reference, claim=f"float64, {where}"
-    )
-    yield replace(outputs, detail=outputs.detail + _sizes(one_size))
-    yield _coverage(pair, theirs.graph, gradients, pieces, dead, where)
+    results = ours.run(x)[0], reference
+    outputs = proof.compare(pair, "outputs", *results, claim=f"float64, {where}")
+    found = [replace(outputs, detail=outputs.detail + _sizes(one_size))]
+    covered = _coverage(pair, theirs.graph, gradients, pieces, dead, where)
     own = training.gradients(ours, x, seed)
-    yield _compare(
-        pair, "gradients", _aligned(a, b, pairs, own, gradients), claim=where
-    )
-    del gradients, own
+    compared = _aligned(a, b, pairs, own, gradients)
+    found += [_compare(pair, "gradients", compared, claim=where, backwards=True)]
+    del gradients, own, compared
+    if any(record.verdict is Verdict.CONTRADICTED for record in found):
+        mine, worst = dict(ours.values), differing_most([results])
+
+        def sides() -> tuple[Side, Side]:
+            # The official weights have been trained: what they were is moved back.
+            back = transfer(a, b, pairs, mine).values
+            return Side("ours", ours, mine), Side(pair.official.model, theirs, back)
+
+        found = list(proof.located(pair, found, sides, x[worst]))
+        ours.assign(mine)
+        del mine, sides
+    outputs, gradients = found
+    yield from (outputs, covered, gradients)
     yield from absorbed
     training.training_step(ours, x, seed, rate)
     weights = (
@@ -140,7 +152,7 @@ def _weights(
     a: Graph, b: Graph, pairs: Alignment
 ) -> Iterator[tuple[Op, Weight, Weight]]:
     """The aligned weights that both sides store."""
-    for i, j in pairs.pairs.items():
+    for i, j in sorted(pairs.pairs.items()):
         for mine in a.ops[i].weights:
             other = b.ops[j].weight(mine.role)
             if other is not None and mine.variables and other.variables:
@@ -184,19 +196,38 @@ def _aligned(
 
 
 def _compare(
-    pair: Pair, check: str, compared: Iterator[Compared], **more: Any
-) -> Record:
-    """The largest relative error of any tensor, and the first tensor outside the budget."""
+    pair: Pair, check: str, compared: Iterator[Compared], *, backwards: bool = False,
+    **more: Any,
+) -> Record:  # fmt: skip
+    """The largest relative error of any tensor, and the first tensor outside the budget.
+
+    An error of gradients goes from the outputs to the input, so that the tensor to be
+    named is the last in the order of the network: the first of those `backwards`.
+    """
     worst, count, first = 0.0, 0, None
     for layer, what, mine, other in compared:
         gap, count = equivalence.distance(mine, other), count + 1
         worst = max(worst, gap)
-        if gap > training.GRADIENT_BUDGET and first is None:
-            first = f"; first {layer} {what}: {gap:.2g}"
-    verdict = Verdict.WITHIN_BUDGET if first is None else Verdict.CONTRADICTED
+        if gap > training.GRADIENT_BUDGET and (first is None or backwards):
+            start = "first from the outputs" if backwards else "first"
+            first = f"; {start} {layer} {what}: {_furthest(mine, other)}"
+    held = first is None and count > 0
+    verdict = Verdict.WITHIN_BUDGET if held else Verdict.CONTRADICTED
     budget = f"the budget is {training.GRADIENT_BUDGET:g}"
     detail = f"largest relative error of {count} tensors; {budget}{first or ''}"
     return pair.record(check, verdict, measured=worst, detail=detail, **more)
+
+
+def _furthest(mine: np.ndarray, other: np.ndarray) -> str:
+    """Both values where they are furthest apart, and how far the whole tensors are."""
+    gap = equivalence.distance(mine, other)
+    with np.errstate(invalid="ignore"):
+        apart = np.abs(mine - other)
+    at = np.unravel_index(np.argmax(apart), apart.shape)  # NaN is the largest of all
+    place = ", ".join(map(str, map(int, at)))
+    return (
+        f"ours {mine[at]:.9g}, official {other[at]:.9g} at ({place}), {gap:.2g} apart"
+    )
 
 
 def _coverage(

@@ -15,6 +15,7 @@ from reference_checks.equivalence.comparison import (
     K,
     budget,
     distance,
+    in_float64,
 )
 from reference_checks.equivalence.exercise import inputs, photographs, random_values
 from reference_checks.equivalence.subject import (
@@ -36,6 +37,7 @@ __all__ = [
     "budget",
     "calibrate",
     "distance",
+    "in_float64",
     "inputs",
     "photographs",
     "random_values",

@@ -27,9 +27,9 @@ FLOAT32_WORST = 1e-2
 def distance(candidate: np.ndarray, reference: np.ndarray) -> float:
     """‖candidate - reference‖ / ‖reference‖; infinite where anything is not finite.
 
-    NaN on both sides is a difference: nothing was compared.
+    NaN on both sides is a difference, and so are empty arrays: nothing was compared.
     """
-    if candidate.shape != reference.shape:
+    if candidate.shape != reference.shape or not candidate.size:
         return float("inf")
     if not (np.all(np.isfinite(candidate)) and np.all(np.isfinite(reference))):
         return float("inf")
@@ -46,3 +46,12 @@ def budget(precision: str, errors: Iterable[float]) -> float:
     Nothing comes closer to float64 than the rounding of its own numbers.
     """
     return K * max(ROUNDOFF[precision], *errors)
+
+
+def in_float64(errors: Iterable[float]) -> float:
+    """What the same runs err in float64, given what they err in float32.
+
+    Errors are so many roundings, and those of float64 are 2^29 times smaller.
+    """
+    scale = ROUNDOFF["float64"] / ROUNDOFF["float32"]
+    return max(ROUNDOFF["float64"], *(error * scale for error in errors))

@@ -12,24 +12,38 @@ import numpy as np
 
 from reference_checks import execute
 from reference_checks.equivalence.subject import Subject
-from reference_checks.graph import GraphError
+from reference_checks.graph import Graph, GraphError, Values
 from reference_checks.rewrites import canonical
 
 
 def reevaluations(subject: Subject, x: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    """The first output for the batch `x`, under the name of how it came about.
+    """The first output for the batch `x`, under the name of how it came about."""
+    yield from as_built(subject, x)
+    yield from on_graph(canonical(subject.graph), subject.values, x, subject.dtype)
 
-    whole: as the layers are, the batch at once.  one by one: picture by picture, for which
-    kernels cut their sums elsewhere.  graph: the op graph after rewriting, where biases
-    and the input's scaling are in the norms and their constants are multiplied first.
+
+def as_built(subject: Subject, x: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """By the model's layers.
+
+    whole: the batch at once.  one by one: picture by picture, for which kernels cut their
+    sums elsewhere.
     """
     yield "whole", subject.run(x)[0]
     if len(x) > 1:
         parts = [subject.run(x[i : i + 1])[0] for i in range(len(x))]
         yield "one by one", np.concatenate(parts)
-    graph = canonical(subject.graph)
-    fed = keras.ops.convert_to_numpy(keras.ops.cast(x, subject.dtype))
+
+
+def on_graph(
+    graph: Graph, values: Values, x: np.ndarray, dtype: str
+) -> Iterator[tuple[str, np.ndarray]]:
+    """By the op graph after rewriting, without a model.
+
+    Biases and the input's scaling are in the norms there, whose constants are multiplied
+    first.  Nothing comes of a graph with an operation that only the model itself can run.
+    """
+    fed = keras.ops.convert_to_numpy(keras.ops.cast(x, dtype))
     try:
-        yield "graph", execute.outputs(graph, subject.values, fed)[0]
-    except GraphError:  # an operation that only the model itself can run
+        yield "graph", execute.outputs(graph, values, fed)[0]
+    except GraphError:
         return

@@ -19,6 +19,9 @@ HUNDREDFOLD = 99.0
 OTHER_SCALE = 128 / 127.5 - 1
 """Relative: an input divided by 128 where 127.5 is meant, which a first kernel absorbs."""
 
+SIGNAL = 0.1
+"""Of the outputs' own size: what is off by more is no small change, to first order."""
+
 
 @dataclass(frozen=True)
 class Sensitivity:
@@ -39,8 +42,8 @@ class Sensitivity:
 
     @property
     def limit(self) -> float:
-        """A budget of this or more is none: the mistake passes, or a network of zeros."""
-        return min(self.slope * self.mistake, 1.0)
+        """A budget of this or more is none: it lets the mistake pass, or too much at all."""
+        return min(self.slope * self.mistake, SIGNAL)
 
     def seen(self, budget: float) -> str:
         """`epsilon 0.001 → 0.0010000001`: the smallest change that exceeds the budget."""
@@ -52,8 +55,8 @@ class Sensitivity:
 
     def hidden(self, budget: float) -> str:
         """What a budget beyond the limit lets pass."""
-        if budget >= 1:
-            return "a network of zeros"
+        if budget >= SIGNAL:
+            return f"{SIGNAL:.0%} of the outputs"
         return f"{self.what} {self.value:g} → {self.value * (1 + self.mistake):g}"
 
 

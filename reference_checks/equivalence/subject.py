@@ -103,6 +103,14 @@ class Subject:
             raw = before_prefix(self.graph, 2 * x - seen)
         return keras.ops.convert_to_tensor(raw.astype(self.dtype))
 
+    def sees(self, x: np.ndarray) -> np.ndarray:
+        """What comes out of the model's own input layers for `x`: that, but for rounding.
+
+        Pixels are far from the mean, and rescaled they are off by fifty roundings.
+        """
+        seen = self._seen(keras.ops.convert_to_numpy(self.feed(x)))
+        return x if seen is None else seen
+
     def scale(self) -> np.ndarray:
         """What the input layers multiply their input by, as they cast their constants."""
         shape = (1, *self.model.inputs[0].shape[1:])

@@ -13,8 +13,9 @@ import numpy as np
 
 from reference_checks import equivalence
 from reference_checks.equivalence import FLOAT64_BUDGET, budget, distance
-from reference_checks.execute import first_difference, outputs
+from reference_checks.execute import outputs
 from reference_checks.graph import Graph
+from reference_checks.localise import first_outside
 from reference_checks.mutate.chain import Chain
 from reference_checks.mutate.mutants import Mutant
 from reference_checks.mutate.weights import Misplaced
@@ -107,13 +108,13 @@ class Numbers:
         )
 
     def check(self, wrong: Misplaced) -> Measured:
-        """Misplaced weights: the outputs, and the first op that differs."""
+        """Misplaced weights: the outputs, and the first op outside its bound."""
         graph, found = self.chain.ours, self.chain.found
-        where = first_difference(
+        where = first_outside(
             found.a, found.b, found.alignment.pairs, (wrong.values, self.theirs), self.x
         )
         return Measured(
             self._gap(graph, wrong.values, np.float64) > FLOAT64_BUDGET,
             self._gap(graph, wrong.values, np.float32) > self.budget32,
-            located=None if where is None else found.a.ops[where[0]].layer,
+            located=None if where is None else found.a.ops[where.index].layer,
         )

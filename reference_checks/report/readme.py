@@ -93,6 +93,10 @@ def _official(records: list[Record]) -> Iterator[str]:
 
 
 def _worst(verdicts: Iterable[Verdict]) -> str:
-    """A verdict that does not pass, or the last one, which proves the most."""
-    found = list(verdicts)
+    """A verdict that does not pass, or the last one, which proves the most.
+
+    That sixteen bits have no verdict takes nothing from float64's.
+    """
+    every = list(verdicts)
+    found = [v for v in every if v is not Verdict.NO_VERDICT] or every
     return str(next((v for v in found if not v.passes), found[-1])) if found else ABSENT

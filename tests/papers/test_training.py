@@ -52,12 +52,13 @@ def test_training_agrees(tiny):
 
 
 def test_a_path_without_gradient_is_contradicted(tiny, library):
-    """Every output agrees; the weights before it do not learn."""
+    """Every output agrees; going back, the norm before it is the first not to learn."""
     library(altered(stop_gradient))
     records = tiny.records(TINY, run=True)
     assert {"coverage", "gradients", "training step"} == failing(records)
     (found,) = [r for r in records if r.check == "gradients" and "first" in r.detail]
-    assert "first input gradient" in found.detail
+    assert "first from the outputs stem_norm beta: ours " in found.detail
+    assert found.detail.startswith("every operation by itself is within its bound")
 
 
 def test_another_momentum_is_contradicted(tiny, library):

@@ -207,6 +207,35 @@ def _out(size, window, stride, padding) -> list[int]:
     ]
 
 
+def odd_network() -> Network:
+    """Everything that random networks lack."""
+    net = Network(12, 10, 4)
+    x = net.conv(net.input, 8, (3, 2), 2, ((1, 0), (0, 1)), groups=2, dilation=2)
+    x = net.conv(x, 8, 3, groups=8)
+    net.ops[x] = net.ops[x].but(attrs={"strides": (1, 2)}, shape=(*_half(net, x), 8))
+    x = net.add("lrn", x, net.shape(x), size=5, alpha=1e-2, beta=0.75, k=2.0)
+    x = net.pool(x, 3, 2, "average", 1)
+    x = net.pool(x, 2, 1, "max", ((0, 1), (1, 0)))
+    x = net.power(net.act(x, "sigmoid"), 0.5)
+    x = net.add("transpose", x, _turned(net, x), axes=(2, 0, 1))
+    x = net.take(x, (1, 0))
+    x = net.act(x, "gelu", approximate=True)
+    x = net.scale(net.shift(x, 0.5), 2.0)
+    x = net.reshape(x, math.prod(net.shape(x)))
+    net.dense(x, 3)
+    return net
+
+
+def _half(net: Network, x: int) -> tuple[int, int]:
+    height, width, _ = net.shape(x)
+    return height, (width + 1) // 2
+
+
+def _turned(net: Network, x: int) -> tuple[int, int, int]:
+    height, width, channels = net.shape(x)
+    return channels, height, width
+
+
 # Networks as data, and their spellings ------------------------------------------------
 
 

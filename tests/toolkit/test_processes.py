@@ -39,12 +39,18 @@ def full(**options):
     raise MemoryError
 
 
+def exhausted(**options):
+    raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 8 bytes.")
+
+
 def slow(**options):
     Path("slow").touch()
     time.sleep(600)
 
 
-applications = SimpleNamespace(sound=sound, killed=killed, full=full, slow=slow)
+applications = SimpleNamespace(
+    sound=sound, killed=killed, full=full, exhausted=exhausted, slow=slow
+)
 '''
 OFFICIAL = '      - {model: "keras:Tiny", deviations:'
 UNIT = "tiny/tiny/tf_keras:"
@@ -89,8 +95,12 @@ def check(*argv):
 
 @pytest.mark.parametrize(
     ("name", "reason"),
-    [("killed", "out of memory, or killed: died with signal 9"), ("full", "out of memory")],
-)  # fmt: skip
+    [
+        ("killed", "out of memory, or killed: died with signal 9"),
+        ("full", "out of memory"),
+        ("exhausted", "out of memory"),
+    ],
+)
 def test_a_unit_that_dies_is_not_run_and_the_others_are(name, reason, here):
     """Its record says why, exit 3, and it is not done: --resume runs it again."""
     ship(here, name, "sound")
@@ -108,6 +118,21 @@ def test_a_unit_that_dies_is_not_run_and_the_others_are(name, reason, here):
     )
     code, _, results = check("-n", "1", "--resume")
     assert (0, 3) == (code, len(results["done"]))
+
+
+def test_a_backend_that_is_not_there_is_one_line(here):
+    """Said by the process that would have run the first unit; exit 2, and nothing is run."""
+    ship(here, "sound")
+    (here.root / "torch.py").write_text("raise ModuleNotFoundError('no torch here')\n")
+    done = command("--backend", "torch", "-n", "2")
+    _, err = done.communicate(timeout=300)
+    (line,) = err.splitlines()
+    assert (2, True) == (
+        done.returncode,
+        "Keras' backend 'torch' does not start" in line,
+    )
+    assert "install it, or name another with --backend" in line
+    assert not (here.root / "built").exists()
 
 
 def test_a_mistake_of_our_own_loses_one_unit(here, monkeypatch):

@@ -10,11 +10,12 @@ import pytest
 from conftest import official_tiny
 
 from reference_checks import equivalence, proof_precision
-from reference_checks.equivalence.comparison import ROUNDOFF, K, budget
+from reference_checks.equivalence.comparison import ROUNDOFF, K, budget, in_float64
 from reference_checks.equivalence.reevaluations import reevaluations
 from reference_checks.equivalence.sensitivity import Sensitivity, sensitivity
 from reference_checks.proof_precision import Oracle, working_precision
 from reference_checks.record import Record, Verdict
+from reference_checks.rewrites import canonical
 
 SEED = 1998
 BLIND = Sensitivity("epsilon", 1e-3, 0.0, 99.0)
@@ -56,7 +57,7 @@ def oracle(subject):
     reference = found.run(x)[0]
     sensed = sensitivity(found, x[-1:], reference[-1:])
     values = dict(found.values)
-    return Oracle(values, values, x, reference, sensed)
+    return Oracle(values, values, canonical(found.graph), x, reference, sensed, 0.0)
 
 
 def verdict(pair, precision, oracle):
@@ -123,10 +124,11 @@ def test_sixteen_bits_have_a_verdict_where_the_mistake_is_larger(oracle):
     assert Verdict.CONTRADICTED is record.verdict
 
 
-def test_a_network_of_zeros_is_the_least_that_a_budget_must_see():
-    """Relative to the outputs it is off by 1."""
-    assert 1.0 == SHARP.limit
-    assert "a network of zeros" == SHARP.hidden(1.5)
+def test_a_tenth_of_the_outputs_is_the_least_that_a_budget_must_see():
+    """However sharply an epsilon is seen: beyond that nothing is small."""
+    assert 0.1 == SHARP.limit
+    assert "10% of the outputs" == SHARP.hidden(0.1)
+    assert "epsilon 0.001 → 0.1" == SHARP.hidden(0.09)
     assert 0.0 == BLIND.limit
     assert "no change of epsilon" == BLIND.seen(1e-12)
 
@@ -140,6 +142,20 @@ def test_what_is_no_number_is_contradicted(side, oracle):
     else:
         bad = replace(oracle, ours={i: v * np.nan for i, v in oracle.ours.items()})
     assert Verdict.CONTRADICTED is verdict(TinyPair(), "float32", bad).verdict
+
+
+@pytest.mark.parametrize(("gap", "said"), [(1e-15, "keeps"), (1e-9, "does not keep")])
+def test_what_float32_says_of_float64_stands_beside_it(gap, said, oracle):
+    """A report: the verdict in float64 is 1e-12."""
+    record = verdict(TinyPair(), "float32", replace(oracle, gap=gap))
+    assert f"float64 {said} " in record.detail
+    assert record.verdict.passes
+
+
+def test_float64_errs_as_float32_does_in_its_own_roundings():
+    """2^29 times less, and never less than a rounding."""
+    assert 2.0**-29 == in_float64([0.25, 1.0])
+    assert 2.0**-53 == in_float64([0.0])
 
 
 def test_nothing_is_closer_than_the_rounding_of_its_own_numbers():
@@ -188,7 +204,7 @@ def test_a_network_without_norms_is_measured_by_its_first_kernel():
     before = found.run(x)[0]
     sensed = sensitivity(found, x, before)
     assert np.array_equal(before, found.run(x)[0])
-    assert "first kernel times 1 → 1.00392" == sensed.hidden(0.1)
+    assert "first kernel times 1 → 1.00392" == sensed.hidden(0.05)
     assert sensed.seen(1e-12).startswith("first kernel times 1 → 1.0000000000")
     assert 0 < sensed.limit < 0.01
 
@@ -197,5 +213,5 @@ def test_tf32_is_float32_with_its_own_budget(oracle):
     """Without a device that has it, the same numbers, and a floor of its rounding."""
     record = verdict(TinyPair(), "tf32", oracle)
     assert record.verdict in (Verdict.BIT_EQUAL, Verdict.NO_VERDICT)
-    found = proof_precision.floor(official_tiny, oracle.theirs, "tf32", oracle)
+    found = proof_precision.floor(official_tiny, "tf32", oracle)
     assert K * 2.0**-11 == found.budget

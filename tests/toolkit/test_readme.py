@@ -153,6 +153,18 @@ def test_a_row_says_the_worst_of_each_column(papers):
     assert expected == row
 
 
+@pytest.mark.parametrize(
+    ("others", "said"),
+    [((Verdict.WITHIN_BUDGET,), "within budget"), ((), "no verdict")],
+)
+def test_sixteen_bits_without_a_verdict_do_not_hide_float64s(others, said, papers):
+    """Alone it is said, and never as a pass."""
+    verdicts = (*others, Verdict.NO_VERDICT)
+    records = [Record("vgg", "vgg16", "keras:VGG16", "outputs", v) for v in verdicts]
+    (row,) = readme.rows(results(papers, records))
+    assert said == row[-1]
+
+
 def test_the_page_lists_what_is_not_covered(papers):
     """Reasons, models without a paper, unexplained and recorded numbers."""
     page = "\n".join(coverage.page(results(papers, RECORDS), ["VGG16", "NewNet"]))
