@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from keras import layers, ops
 from networks import Network, Spelling, architectures, odd_network
 
-from reference_checks import equivalence, localise
+from reference_checks import equivalence, localise, precision
 from reference_checks.alignment import align
 from reference_checks.bounds import Traced, allowed, traced
 from reference_checks.execute import outputs, weights_of
@@ -23,6 +23,13 @@ from reference_checks.rewrites import canonical
 from reference_checks.transfer import transfer
 
 PRECISIONS = [np.float64, np.float32]
+
+
+@pytest.fixture(autouse=True)
+def _double() -> None:
+    """Float64 is float64 on every backend, as it is in a process that compares models."""
+    with precision.floatx("float64"):
+        pass
 
 
 def ready(graph: Graph, seed: int = 1):
@@ -305,6 +312,21 @@ def test_a_layer_that_computes_something_else_than_was_read_is_named(layer):
     assert said.startswith(f"first operation {name} ("), said
     assert "fed the same: ours " in said
     assert said.endswith("the layer computes something else than was read")
+
+
+@pytest.mark.parametrize(("weight", "bent"), [("norm", "dense"), ("dense", "norm")])
+def test_of_two_errors_the_first_is_named(weight, bent):
+    """A weight that went astray before a layer that was misread, and after it."""
+    one, x = side("ours", lambda: small("relu"), bend=bent)
+    two, _ = side("official", lambda: small("relu"))
+    index = next(
+        i
+        for i, v in enumerate(one.source.graph.variables)
+        if v.name in (f"{weight}/beta", f"{weight}/bias")
+    )
+    one.values[index] = two.values[index] + 1.0
+    said = localise.localise(lambda: (one, two), x)
+    assert said.startswith("first operation norm (batch norm)")
 
 
 def test_networks_that_do_not_differ_have_nothing_to_name():

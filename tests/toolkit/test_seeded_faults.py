@@ -37,6 +37,13 @@ RIGHT = RANDOM.standard_normal((3, 4, 4, 2))
 """Three pictures, 4x4 places, two channels."""
 
 
+@pytest.fixture(autouse=True)
+def _double() -> None:
+    """Float64 is float64 on every backend, as it is in a process that compares models."""
+    with precision.floatx("float64"):
+        pass
+
+
 class Fault(NamedTuple):
     """A broken distance, and two arrays that it takes to be the same."""
 
