@@ -314,6 +314,33 @@ def test_a_layer_that_computes_something_else_than_was_read_is_named(layer):
     assert said.endswith("the layer computes something else than was read")
 
 
+def forked(turned: bool) -> keras.Model:
+    """Two branches, added in one order or the other, which numbers their operations."""
+    inputs = keras.Input((8, 8, 3))
+    one, two = (layers.Conv2D(4, 1, name="one")(inputs), inputs)
+    two = layers.Conv2D(4, 3, padding="same", name="two")(layers.ReLU(name="relu")(two))
+    two = layers.Conv2D(4, 3, padding="same", name="three")(two)
+    return keras.Model(
+        inputs, layers.Add(name="sum")([two, one] if turned else [one, two])
+    )
+
+
+@pytest.mark.parametrize("bent", ["one", "two", "three"])
+def test_operations_may_have_other_numbers_in_the_other_model(bent):
+    """They are told apart by the alignment."""
+    one, x = side("ours", lambda: forked(False))
+    two, _ = side("official", lambda: forked(True), bend=bent)
+    moved = align(canonical(two.source.graph), canonical(one.source.graph))
+    assert any(i != j for i, j in moved.pairs.items())
+    weights = transfer(
+        canonical(two.source.graph), canonical(one.source.graph), moved, two.values
+    )
+    one = replace(one, values=weights.values)
+    said = localise.localise(lambda: (one, two), x)
+    assert said.startswith(f"first operation {bent} ("), said
+    assert "fed the same: official " in said
+
+
 @pytest.mark.parametrize(("weight", "bent"), [("norm", "dense"), ("dense", "norm")])
 def test_of_two_errors_the_first_is_named(weight, bent):
     """A weight that went astray before a layer that was misread, and after it."""
