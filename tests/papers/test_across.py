@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from conftest import official_tiny, write_tiny
 
-from reference_checks import kept_run, proof
+from reference_checks import equivalence, kept_run, proof, proof_across
 from reference_checks.cli import main
 from reference_checks.kept_run import KeptRun, KeptRunError
 from reference_checks.networks import Networks
@@ -35,6 +35,10 @@ def across(project, folder):
     """The records of the comparison alone, by row; None is the output."""
     records = proof.run(pair(project), Options(against=str(folder)))
     return {r.row: r for r in takewhile(lambda r: r.check == "across", records)}
+
+
+def official_graph():
+    return equivalence.subject(official_tiny).graph
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +77,18 @@ def test_what_was_kept_is_what_the_same_backend_computes(tiny, honest):
     assert {Verdict.BIT_EQUAL} == {r.verdict for r in found.values()}
     here = f"{keras.config.backend()} on cpu"
     assert f"{here} → {here}" == found[None].claim
+
+
+def test_what_the_network_has_seen_is_kept_and_not_what_it_was_given(
+    tiny, honest, tmp_path
+):
+    """Input layers round as the backend does: EfficientNet-B0 makes 7e-13 of it."""
+    official = pair(tiny)
+    known, _ = proof_across.read(str(honest.parent), official, official_graph())
+    seen = known.x + 1e-15
+    found = known._replace(seen=seen)
+    proof_across.keep(str(tmp_path), official, official_graph(), found, "here")
+    assert np.array_equal(seen, KeptRun(tmp_path / FILE, UNIT).arrays().input)
 
 
 def test_a_weight_that_was_another_is_contradicted_from_its_row_on(
