@@ -28,9 +28,10 @@ def start_keras() -> None:
             " install it, or name another with --backend or KERAS_BACKEND"
         ) from error
     # A network is some hundred thousand objects that stay: the collector need not look
-    # through them, and through all that was imported, every few hundred new ones.
+    # through them, and through all that was imported, every few hundred new ones.  A
+    # Keras model that is let go waits for the next look: some ten of them at most.
     gc.freeze()
-    gc.set_threshold(100_000, 20, 100)
+    gc.set_threshold(1_000_000, 20, 100)
 
 
 @contextmanager

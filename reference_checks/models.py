@@ -130,11 +130,13 @@ def read(
     """
     from reference_checks.equivalence import Subject
     from reference_checks.from_keras import from_keras, unallocated
+    from reference_checks.from_keras.sketch import sketched
     from reference_checks.from_saved_model import Frozen
 
     papers = papers or {}
     with nullcontext() if allocate else unallocated():
-        built = _build(name, papers, trust, options)
+        with nullcontext() if allocate else sketched():
+            built = _build(name, papers, trust, options)
         if isinstance(built, Frozen):
             return Model(built)
         import keras

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 
 from reference_checks.from_keras import from_keras, unallocated
+from reference_checks.from_keras.sketch import sketched
 from reference_checks.graph import Graph
 from reference_checks.load import Paper
 from reference_checks.models import build_paper
@@ -39,7 +41,9 @@ class Networks:
         key = (paper.stem, variant, repr(sorted(knobs.items())))
         if key not in self.known:
             file = str(paper.implementation)
-            with unallocated(), watched(file) as calls:
+            # Lines are asked for of the paper's own network alone.
+            seen = nullcontext({}) if knobs else watched(file)
+            with unallocated(), sketched(), seen as calls:
                 model = build_paper(paper, variant, knobs)
             with unallocated():
                 # Without the model's tensors, which would keep the whole of it.

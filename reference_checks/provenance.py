@@ -10,13 +10,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from itertools import islice
-from types import FrameType
+from types import CodeType, FrameType
 
 import keras
 
 Calls = dict[str, set[int]]
 """The lines that call a layer, by the layer's name."""
+EXPRESSIONS = 1024  # that are remembered
 
 
 @contextmanager
@@ -46,9 +48,12 @@ def _lines(frame: FrameType | None, file: str) -> Iterator[int]:
     """All lines of the expressions that the frames of `file` are in."""
     while frame is not None:
         if frame.f_code.co_filename == file:
-            start, end, _, _ = next(
-                islice(frame.f_code.co_positions(), frame.f_lasti // 2, None)
-            )
-            if start is not None:
-                yield from range(start, (end or start) + 1)
+            yield from _expression(frame.f_code, frame.f_lasti)
         frame = frame.f_back
+
+
+@lru_cache(EXPRESSIONS)
+def _expression(code: CodeType, instruction: int) -> range:
+    """The lines of the expression that an instruction is from."""
+    start, end, _, _ = next(islice(code.co_positions(), instruction // 2, None))
+    return range(0) if start is None else range(start, (end or start) + 1)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from reference_checks.errors import InputError
+from reference_checks.measured import Network
 from reference_checks.record import Record, Verdict
 from reference_checks.report.markdown import table
 from reference_checks.report.verdicts import ABSENT, one_line, show
@@ -64,11 +65,15 @@ def rows(results: Results) -> Iterator[tuple[str, ...]]:
     for (paper, variant), subjects in found.items():
         own = subjects.pop("paper", [])
         for subject, records in (subjects or {ABSENT: []}).items():
-            yield (paper, variant, *_own(own), subject, *_official(records))
+            cells = _own(own, results.networks.get(f"{paper}/{variant}"))
+            yield (paper, variant, *cells, subject, *_official(records))
 
 
-def _own(records: list[Record]) -> Iterator[str]:
-    """What the paper prints about the whole network, and the verdict furthest from a pass."""
+def _own(records: list[Record], network: Network | None) -> Iterator[str]:
+    """What the paper prints about the whole network, and the verdict furthest from a pass.
+
+    What it does not print is measured all the same.
+    """
     for check in ("params", "multiply_adds"):
         whole = in_order(r for r in records if r.check == check and r.row is None)
         judged = [r for r in whole if r.measured is not None]
@@ -76,7 +81,8 @@ def _own(records: list[Record]) -> Iterator[str]:
             yield one_line(judged[0].printed)
             yield f"{show(judged[0].measured)}, {judged[0].verdict}"
         else:
-            yield from (ABSENT, ABSENT)
+            yield ABSENT
+            yield ABSENT if network is None else show(getattr(network, check))
     checked = [record for record in records if record.check == "rows"]
     yield f"{passes(checked)}/{len(checked)}" if checked else ABSENT
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+
 import keras
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from reference_checks.equivalence import Stored
 from reference_checks.from_keras import ACTIVATIONS, from_keras, unallocated
 from reference_checks.from_keras.layers import LAYERS
 from reference_checks.from_keras.operations import FUNCTIONS, OPERATIONS
+from reference_checks.from_keras.sketch import sketched
 from reference_checks.graph import GraphError
 from reference_checks.rewrites import canonical
 
@@ -575,3 +578,62 @@ def test_unallocated_models_hold_no_memory_and_leave_nothing_pending():
     with keras.StatelessScope():
         pass
     assert {True} == {w._value is None for w in model.weights}
+
+
+class Stack(layers.Layer):
+    """Layers in a list, in a tuple of a dictionary, and a weight; configured by Keras."""
+
+    def __init__(self, width: int = 3, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.listed = []
+        self.listed.append(layers.Conv2D(width, 1, name="listed"))
+        self.named = {"pair": (layers.Conv2D(3, 1, name="paired"),)}
+
+    def build(self, shape) -> None:
+        self.by = self.add_weight(shape=(3,), name="by")
+
+    def call(self, x):
+        return self.named["pair"][0](self.listed[0](x)) * self.by
+
+
+def test_a_sketched_model_is_the_same_graph():
+    """Weights and layers are found wherever they stand in a layer."""
+
+    def build():
+        x = inputs = keras.Input((32, 32, 3), name="input")
+        x = keras.applications.MobileNetV3Small(
+            input_shape=(32, 32, 3), include_top=False, weights=None, name="nested"
+        )(Stack(name="stack")(x))
+        return keras.Model(inputs, layers.Dense(2, name="d")(x), name="whole")
+
+    with unallocated():
+        whole = build()
+        with sketched():
+            sketch = build()
+    one, other = from_keras(whole), from_keras(sketch)
+    assert [op.signature for op in one.ops] == [op.signature for op in other.ops]
+    assert [op.inputs for op in one.ops] == [op.inputs for op in other.ops]
+    kept = [[(v.shape, v.trainable) for v in g.variables] for g in (one, other)]
+    assert kept[0] == kept[1]
+    assert whole.count_params() == sketch.count_params()
+    assert 3 == sketch.get_layer("stack").get_config()["width"]
+
+
+def test_after_a_sketch_keras_is_as_it_was():
+    """Also where building fails; what is built later can be saved and trained."""
+    from keras.src import backend
+    from keras.src.layers import layer
+    from keras.src.ops import operation
+
+    def methods():
+        theirs = layer.inspect, operation.inspect, backend.is_tensor
+        return [keras.Layer.__setattr__, keras.Operation.__new__, *theirs]
+
+    before = methods()
+    with unallocated(), sketched():
+        assert not any(map(operator.is_, before, methods()))
+    assert before == methods()
+    narrow = keras.Input((3,))
+    with pytest.raises(ValueError, match="incompatible"), unallocated(), sketched():
+        layers.Conv2D(2, 3)(narrow)
+    assert before == methods()
