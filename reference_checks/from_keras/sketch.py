@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import lru_cache
 from types import FunctionType, SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
 import keras
-from keras.src import backend
-from keras.src.layers import layer as layers
-from keras.src.ops import operation as operations
 
 PLAIN = frozenset({bool, int, float, str, type(None), FunctionType})
 """Types of values that are no tensors, and in which nothing can be tracked."""
@@ -30,18 +27,22 @@ def sketched() -> Iterator[None]:
     """Models built inside have their layers and weights, and can be read; no more.
 
     A layer that knows its own configuration has no second, automatic one, and none is
-    known to TensorFlow as something to save.
+    known to TensorFlow as something to save.  Some of these names are private to Keras:
+    where one is gone, models are built as ever.
     """
-    if keras.config.is_nnx_enabled():  # which adds to the same methods
-        yield
-        return
     with ExitStack() as stack:
-        for owner, name, new in _patches():
-            stack.enter_context(patch.object(owner, name, new))
+        if not keras.config.is_nnx_enabled():  # which adds to the same methods
+            with suppress(ImportError, AttributeError):
+                for owner, name, new in list(_patches()):
+                    stack.enter_context(patch.object(owner, name, new))
         yield
 
 
 def _patches() -> Iterator[tuple[Any, str, Any]]:
+    from keras.src import backend
+    from keras.src.layers import layer as layers
+    from keras.src.ops import operation as operations
+
     yield keras.Layer, "__setattr__", _setting(keras.Layer.__setattr__)
     yield keras.Operation, "__new__", _new(keras.Operation.__new__)
     for module in (layers, operations):

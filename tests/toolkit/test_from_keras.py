@@ -10,7 +10,7 @@ import pytest
 from keras import layers, ops
 
 from reference_checks.equivalence import Stored
-from reference_checks.from_keras import ACTIVATIONS, from_keras, unallocated
+from reference_checks.from_keras import ACTIVATIONS, from_keras, sketch, unallocated
 from reference_checks.from_keras.layers import LAYERS
 from reference_checks.from_keras.operations import FUNCTIONS, OPERATIONS
 from reference_checks.from_keras.sketch import sketched
@@ -637,3 +637,16 @@ def test_after_a_sketch_keras_is_as_it_was():
     with pytest.raises(ValueError, match="incompatible"), unallocated(), sketched():
         layers.Conv2D(2, 3)(narrow)
     assert before == methods()
+
+
+def test_a_keras_without_these_names_builds_as_ever(monkeypatch):
+    """They are private."""
+
+    def gone():
+        yield keras.Layer, "no_such_method", None
+
+    monkeypatch.setattr(sketch, "_patches", gone)
+    before = keras.Layer.__setattr__
+    with sketched():
+        assert before is keras.Layer.__setattr__
+        assert 2 == layers.Dense(2)(keras.Input((3,))).shape[-1]
