@@ -10,6 +10,7 @@ from random import Random
 from reference_checks.graph import Graph
 from reference_checks.mutate import MUTATIONS
 from reference_checks.mutate.draft import Draft, Invalid, Made
+from reference_checks.rewrites.normalisation import after_prefix
 
 
 @dataclass(frozen=True)
@@ -82,10 +83,26 @@ def _mutant(graph: Graph, mutation: str, index: int) -> Mutant | None:
 
 
 def names(graph: Graph, touched: Iterable[int], known: frozenset[str]) -> set[str]:
-    """The layers of ops, and of what they are absorbed by, where they are (padding)."""
+    """The layers of ops, and of what they are absorbed by, where they are (padding).
+
+    What scales and shifts the input is one preprocessing, whichever constant changed.
+    """
+    prefix = _prefix(graph)
     found: set[str] = set()
     for index in touched:
+        if index in prefix:
+            found |= {graph.ops[i].layer for i in prefix}
         found |= {graph.ops[index].layer} | _nearest(graph, index, known)
+    return found
+
+
+def _prefix(graph: Graph) -> list[int]:
+    """The input, and what scales and shifts it before anything else reads it."""
+    index = after_prefix(graph)
+    found = [index]
+    while graph.ops[index].inputs:
+        (index,) = graph.ops[index].inputs
+        found.append(index)
     return found
 
 

@@ -193,7 +193,7 @@ def repeats_more(draft: Draft, index: int) -> Touched:
         number[at] = draft.copy(at, inputs, f"{op.layer}_new")
         added.append(number[at])
     draft.read_instead(index, added[-1], but=added)
-    return added
+    return [*inside, *added]
 
 
 @mutation("a block repeated once less")

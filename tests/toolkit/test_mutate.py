@@ -174,7 +174,7 @@ def test_every_mutant_of_the_tiny_network_is_detected_and_located(chain):
     results = list(measure(chain, [*MUTATIONS, *WEIGHTS], 3, 1, run=True))
     assert {r.mutation for r in results} & set(WEIGHTS)
     assert [] == [r for r in results if r.status == "missed"]
-    assert [] == [r for r in results if not r.located]
+    assert [] == [r for r in results if not (r.located or r.status == "equivalent")]
     numbers = scores(results)
     assert numbers["paper's numbers only"][0] < numbers["detected"][0]
     assert numbers["float32 only"][0] < numbers["detected"][0]
