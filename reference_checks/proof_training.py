@@ -91,16 +91,22 @@ def run(
 
 def _smaller(pair: Pair, values: Values) -> tuple[Subject, tuple[int, int, int]]:
     """The official model at a smaller size, if its weights are the same there."""
-    height, width, channels = native = tuple(pair.entry.input)
-    side = LEAST + (height - LEAST) % 32
-    if height == width and side < height:
-        size = (side, side, channels)
+    native = tuple(pair.entry.input)
+    size = smaller(native)
+    if size != native:
         found = equivalence.subject(lambda: pair.build_official(input_shape=size))
         if [v.shape for v in found.graph.variables] == [
             values[i].shape for i in range(len(values))
         ]:
             return found, size
     return equivalence.subject(pair.build_official), native
+
+
+def smaller(native: tuple[int, int, int]) -> tuple[int, int, int]:
+    """The smallest square size that is as the native one to a multiple of 32."""
+    height, width, channels = native
+    side = LEAST + (height - LEAST) % 32
+    return (side, side, channels) if height == width and side < height else native
 
 
 def _adapted(pair: Pair, theirs: Graph, size: tuple[int, int, int]) -> keras.Model:

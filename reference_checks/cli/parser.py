@@ -204,6 +204,13 @@ def parser() -> argparse.ArgumentParser:
         "--sites", type=_positive, default=3, metavar="N", help="of each class (3)"
     )
     command.add_argument("--seed", type=int, default=1998, help="of the sites (1998)")
+    command.add_argument(
+        "-n", dest="processes", type=_number, metavar="N",
+        help="processes beside this one, a new one for each network",
+    )  # fmt: skip
+    command.add_argument(
+        "--resume", action="store_true", help="keep the networks that --json FILE has"
+    )
     command.add_argument("--static", action="store_true", help="run no network")
     command.add_argument("--list", action="store_true", help="print the classes")
     command.add_argument("--json", metavar="FILE", help="write results; - for stdout")

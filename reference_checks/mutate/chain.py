@@ -18,6 +18,7 @@ from reference_checks.diff import Diff, diff
 from reference_checks.graph import Graph
 from reference_checks.load import Paper
 from reference_checks.mutate.mutants import Mutant, Site, mutants_at, mutate, names
+from reference_checks.mutate.result import OFFICIAL, PRINTED
 from reference_checks.networks import Networks
 from reference_checks.official import SHOWN, Pair
 from reference_checks.record import Record, Verdict
@@ -26,11 +27,6 @@ from reference_checks.spec import Official
 
 REACH = 40
 """How far from what diff names a block can end."""
-
-PRINTED = ("rows", "params", "multiply-adds", "depth", "other numbers")
-"""Checks against what the paper prints."""
-OFFICIAL = ("accounting", "structure", "deviations")
-"""Checks against the official model that run no network."""
 
 ROWS = ("rows", "output size", "input size")
 COLUMNS = {

@@ -53,16 +53,21 @@ def mutants_at(graph: Graph, mutation: str, ops: Iterable[int]) -> Iterator[Muta
     return (mutant for mutant in found if mutant is not None)
 
 
-def mutate(graph: Graph, site: Site) -> Graph:
-    """The same change in another graph; the graph itself, where it has no such place."""
+def again(graph: Graph, site: Site) -> Mutant | None:
+    """The same change in another graph, or None where it has no such place."""
     number = 0
     for index, op in enumerate(graph.ops):
         if (op.layer, op.kind) == (site.layer, site.kind):
             if number == site.nth:
-                found = _mutant(graph, site.mutation, index)
-                return graph if found is None else found.graph
+                return _mutant(graph, site.mutation, index)
             number += 1
-    return graph
+    return None
+
+
+def mutate(graph: Graph, site: Site) -> Graph:
+    """The same change in another graph; the graph itself, where it has no such place."""
+    found = again(graph, site)
+    return graph if found is None else found.graph
 
 
 def _mutant(graph: Graph, mutation: str, index: int) -> Mutant | None:

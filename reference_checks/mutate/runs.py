@@ -1,0 +1,90 @@
+"""The matrix of many networks: one of each paper, in processes of their own."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from time import process_time
+
+from reference_checks.backend import start_keras
+from reference_checks.load import Paper
+from reference_checks.mutate.kept import Part, Plan
+from reference_checks.units import Options, Unit, digest
+
+
+def representatives(papers: Mapping[str, Paper], units: Sequence[Unit]) -> list[Unit]:
+    """One official model of each paper: that of the variant with the fewest multiply-adds.
+
+    Variants whose layer table the paper prints come first; others are its widths.
+    """
+    from reference_checks.measure import multiply_adds
+    from reference_checks.networks import Networks
+
+    networks = Networks(papers)
+    of: dict[str, list[Unit]] = {}
+    for unit in units:
+        of.setdefault(unit.paper.stem, []).append(unit)
+
+    def size(unit: Unit) -> tuple[bool, int]:
+        printed = Unit(unit.paper, unit.variant).table is not None
+        return not printed, multiply_adds(networks.graph(unit.paper, unit.variant))
+
+    return [group[0] if len(group) == 1 else min(group, key=size) for group in of.values()]  # fmt: skip
+
+
+def run(
+    papers: Mapping[str, Paper], units: Sequence[Unit], plan: Plan, processes: int
+) -> Iterator[Part]:
+    """The parts as they are done; with `processes`, so many at a time beside this one.
+
+    Raises:
+        BrokenProcessPool: a process died; what was done before is done.
+    """
+    if not processes:
+        yield from (measured(papers, unit, plan) for unit in units)
+        return
+    share = str(max(1, (os.cpu_count() or 1) // processes))
+    for name in ("TF_NUM_INTRAOP_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+        os.environ.setdefault(name, share)
+    context = multiprocessing.get_context("forkserver")
+    with ProcessPoolExecutor(processes, context, max_tasks_per_child=1) as pool:
+        left = {pool.submit(measured, papers, unit, plan) for unit in units}
+        try:
+            while left:
+                done, left = wait(left, return_when=FIRST_COMPLETED)
+                yield from (future.result() for future in done)
+        finally:
+            for future in left:
+                future.cancel()
+
+
+def measured(papers: Mapping[str, Paper], unit: Unit, plan: Plan) -> Part:
+    """The mutants of one network."""
+    start_keras()
+    from reference_checks.models import NotAvailable
+    from reference_checks.mutate.chain import Chain
+    from reference_checks.mutate.matrix import measure
+    from reference_checks.networks import Networks
+
+    start = process_time()
+    about = unit.name, key(unit, plan)
+    chain = Chain(Networks(papers), unit.paper, unit.variant, unit.official)
+    try:
+        chain.theirs  # noqa: B018
+    except NotAvailable as missing:
+        return Part(*about, missing=str(missing))
+    found = measure(chain, plan.classes, plan.sites, plan.seed, not plan.static)
+    return Part(*about, tuple(found), cpu=round(process_time() - start, 1))
+
+
+def key(unit: Unit, plan: Plan) -> str:
+    """What a network's part depends on: its sources and the plan."""
+    return digest(unit, Options(run=not plan.static)) + f" {hash_of(plan)}"
+
+
+def hash_of(plan: Plan) -> str:
+    from hashlib import sha256
+
+    return sha256(repr(plan).encode()).hexdigest()[:8]
