@@ -226,6 +226,10 @@ def parser() -> argparse.ArgumentParser:
         help=f"several are joined, paper by paper (default: {RESULTS})",
     )  # fmt: skip
     command.add_argument("--out", type=Path, metavar="DIR", help="write the site")
+    command.add_argument(
+        "--mutants", type=Path, metavar="FILE",
+        help="show in the site what the checks would have caught (from `mutate --json`)",
+    )  # fmt: skip
     command.add_argument("--compare", type=Path, metavar="OLD", help=COMPARE)
     command.add_argument(
         "--readme", type=Path, metavar="FILE", help="rewrite its table of networks"

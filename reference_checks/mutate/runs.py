@@ -6,12 +6,19 @@ import multiprocessing
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
 from time import process_time
 
 from reference_checks.backend import start_keras
 from reference_checks.load import Paper
 from reference_checks.mutate.kept import Part, Plan
-from reference_checks.units import Options, Unit, digest
+from reference_checks.units import Unit
+
+SOURCES = Path(__file__).parents[1]
+SHOWN = {"cli", "report"}
+"""Folders of the toolkit that only show what is found."""
 
 
 def representatives(papers: Mapping[str, Paper], units: Sequence[Unit]) -> list[Unit]:
@@ -80,11 +87,10 @@ def measured(papers: Mapping[str, Paper], unit: Unit, plan: Plan) -> Part:
 
 
 def key(unit: Unit, plan: Plan) -> str:
-    """What a network's part depends on: its sources and the plan."""
-    return digest(unit, Options(run=not plan.static)) + f" {hash_of(plan)}"
-
-
-def hash_of(plan: Plan) -> str:
-    from hashlib import sha256
-
-    return sha256(repr(plan).encode()).hexdigest()[:8]
+    """What a network's part depends on: the spec, the sources that check, and the plan."""
+    what = (unit.paper.digest, unit.name, version("keras"), repr(plan))
+    hashed = sha256(repr(what).encode())
+    for source in (unit.paper.implementation, *sorted(SOURCES.rglob("*.py"))):
+        if source.is_file() and source.parent.name not in SHOWN:
+            hashed.update(source.read_bytes())
+    return hashed.hexdigest()[:16]

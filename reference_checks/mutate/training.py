@@ -23,7 +23,9 @@ ROUNDING = 1e-9
 """Of the largest: a bias before a norm has no gradient in training, but for rounding."""
 
 Step = dict[tuple[int, str], np.ndarray]
-"""By variable: its `gradient`, or its value `after` the step where it is a statistic."""
+"""By variable: its `gradient`, or its value `after` the step where it is a statistic.
+
+Both flat: a variable may be stored in another shape than the one in which it is read."""
 
 
 def step(graph: Graph, values: Values, x: np.ndarray, seed: int) -> Step:
@@ -57,9 +59,7 @@ def step(graph: Graph, values: Values, x: np.ndarray, seed: int) -> Step:
                 results.append(y)
                 for role, value in statistics.items():
                     index = op.weight(role).variables[0]
-                    moved[index, "after"] = np.asarray(value).reshape(
-                        graph.variables[index].shape
-                    )
+                    moved[index, "after"] = np.ravel(value)
             else:
                 results.append(apply(op, arriving, weights))
         loss = sum(
@@ -71,7 +71,7 @@ def step(graph: Graph, values: Values, x: np.ndarray, seed: int) -> Step:
         loss, [held[i] for i in trained], unconnected_gradients="zero"
     )
     gradients = {
-        (i, "gradient"): np.asarray(g) for i, g in zip(trained, found, strict=True)
+        (i, "gradient"): np.ravel(g) for i, g in zip(trained, found, strict=True)
     }
     return moved | gradients
 
