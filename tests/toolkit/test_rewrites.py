@@ -832,6 +832,46 @@ def test_the_order_of_rules_does_not_matter(architecture, random):
     assert notes(expected) == notes(graph)
 
 
+ends = st.tuples(st.integers(0, 2), st.integers(0, 3))
+padded = st.tuples(
+    st.sampled_from(["conv", "relu", "max", "average", "pad"]), st.integers(1, 3),
+    st.integers(1, 3), ends, ends,
+)  # fmt: skip
+
+
+@few
+@given(st.lists(padded, min_size=1, max_size=4), spellings, seeds)
+def test_padding_has_one_form_whatever_the_order_of_rules(layers, random, seed):
+    """However much of it no window reads, in layers of its own or not."""
+    net = Network(9, 9, 2)
+    x = net.input
+    for kind, window, stride, rows, columns in layers:
+        padding = (rows, columns)
+        if kind == "pad":
+            x = net.pad(x, padding)
+        elif kind == "relu":
+            x = net.act(x)
+        elif min(net.shape(x)[:2]) >= window:
+            if kind != "conv":  # a window of nothing has no mean
+                padding = tuple(tuple(min(n, window - 1) for n in p) for p in padding)
+            x = (
+                net.conv(x, 2, window, stride, padding) if kind == "conv"
+                else net.pool(x, window, stride, kind, padding)
+            )  # fmt: skip
+    graph = net.graph(x)
+    expected, form = canonical(graph), graph
+    assert gap(graph, expected, seed) <= BUDGET
+    assert expected is canonical(expected)
+    rules = list(RULES.values())
+    while True:
+        random.shuffle(rules)
+        rule = next((r for r in rules if sweep(form, r) is not form), None)
+        if rule is None:
+            break
+        form = sweep(form, rule)
+    assert align(expected, form).isomorphic
+
+
 @few
 @given(architectures, spellings)
 def test_the_canonical_form_is_its_own(architecture, random):
