@@ -14,7 +14,7 @@ HEAD = """\
 What would these checks have caught?
 A mutant is our implementation with one mistake in it, of a class that people make in ports; the chain is run on it as if it were ours.
 This page is written by `{command}`: {mutants} mutants of {classes} classes, at up to {sites} sites of each in each of {networks} networks (seed {seed}), in {minutes:.0f} minutes of processor time.
-Of each paper it takes the official model with the fewest multiply-adds, among those whose layer table the paper prints.
+Without a selection it takes one official model of each paper, that with the fewest multiply-adds among those whose layer table the paper prints; here it took {names}.
 
 - **Detected**: at least one check of the chain fails that does not fail without the mutation.
 - **Located**: what is named as different, by the diff, by a deviation or by the first operation whose output differs, is what was mutated; **alone**: and nothing else is named.
@@ -36,6 +36,7 @@ def page(matrix: Mutants) -> str:
             mutants=f"{len(results):,}", classes=len({r.mutation for r in results}),
             sites=plan.sites, networks=len(run), seed=plan.seed, factor=FLOAT32_FACTOR,
             minutes=sum(part.cpu for part in run) / 60,
+            names=", ".join(r for r in dict.fromkeys(r.official for r in results)),
         ),
         *(f"Not run: {p.unit}: {p.missing}.\n" for p in matrix.networks if p.missing),
         "## By paper\n",

@@ -36,6 +36,7 @@ ELSEWHERE = {
     "python -m tox -e lint": (".github/workflows/*.yml", "python -m tox -e lint"),
     "python -m tox -e papers -- -k resnet50": ("tox.ini", "[testenv:papers]"),
     "tox -e mutants": ("tox.ini", "[testenv:mutants]"),
+    "tox -e checker": ("tox.ini", "[testenv:checker]"),
 }  # fmt: skip
 
 

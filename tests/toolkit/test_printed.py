@@ -70,6 +70,26 @@ def test_what_is_not_a_printed_number_is_refused_in_one_line(text) -> None:
         read(text)
 
 
+def test_the_longest_numbers_are_read() -> None:
+    """Forty digits, and the fortieth power; what is refused says how to write it."""
+    assert int("9" * 40) == read("9" * 40).value
+    assert 10**40 == read("1e40").value
+    with pytest.raises(ValueError, match=r"number; write it as '60,000', '5\.3M', '3\.8x10\^9' or '18%'$"):  # fmt: skip
+        read("many")
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "power"),
+    [
+        ("60", None, 0), ("18%", None, 0), ("3.8x10^9", None, 9), ("5e-4", None, -4),
+        ("5.3M", None, 6), ("5.3", "million", 6), ("2", "G", 9), ("1.2e3 M", None, 9),
+    ],
+)  # fmt: skip
+def test_the_power_of_ten_is_that_of_unit_and_exponent(text, unit, power) -> None:
+    """What a reader is told the number in."""
+    assert power == read(text, unit).power
+
+
 def test_a_unit_is_said_once() -> None:
     """A suffix and a unit would multiply twice."""
     with pytest.raises(ValueError, match="has a unit already; leave out"):
