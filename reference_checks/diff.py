@@ -9,13 +9,21 @@ difference of the totals.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from reference_checks.absorbed import (
+    AbsorbedDifference,
+    absorbed,
+    absorbed_differences,
+    agreeing,
+    noted,
+)
 from reference_checks.alignment import Alignment, align
+from reference_checks.edges import Edges
 from reference_checks.graph import Graph, Op
 from reference_checks.measure import all_params, multiply_adds, params_by_class
 from reference_checks.rewrites import canonical
@@ -30,39 +38,9 @@ from reference_checks.wording import (
 )
 
 __all__ = [
-    "AbsorbedDifference", "Change", "Diff", "absorbed_differences", "agreeing", "describe",
-    "diff", "differences", "size", "text",
+    "AbsorbedDifference", "Change", "Diff", "absorbed_differences", "describe", "diff",
+    "differences", "size", "text",
 ]  # fmt: skip
-
-PRESENCE = {"": ((None, True), (False, None)), "no ": ((True, None), (None, False))}
-"""What is there in B and not in A, and the other way round."""
-
-
-@dataclass(frozen=True)
-class AbsorbedDifference:
-    """One attribute that differs in `layers` aligned ops and that a rewrite absorbs.
-
-    `a` and `b` are the values (None: not there), or, where many differ by one factor or are
-    not there, from the lowest to the highest; `params` is what B has more.  `at` is the
-    first of the layers, in A if it is there.
-    """
-
-    rewrite: str
-    attribute: str
-    a: Any
-    b: Any
-    layers: int
-    params: int
-    at: str = field(default="", compare=False)
-
-    def __str__(self) -> str:
-        what = f"{self.attribute} {text(self.a)} → {text(self.b)}"
-        for word, cases in PRESENCE.items():
-            if any(self.a is a and self.b is b for a, b in cases):
-                what = word + self.attribute
-        cost = f", {self.params:+,} parameters" if self.params else ""
-        layers = f"{self.layers} layer" + "s" * (self.layers != 1)
-        return f"{what} in {layers} (absorbed by {self.rewrite}{cost})"
 
 
 @dataclass(frozen=True)
@@ -116,6 +94,10 @@ class Diff:
         largest = max(len(self.a.ops), len(self.b.ops), 1)
         return max(0, len(self.alignment.pairs) - changed) / largest
 
+    def agreeing(self, rewrite: str, attribute: str) -> tuple[str, ...]:
+        """The layers of A that are as B's in what a rewrite takes out elsewhere."""
+        return agreeing(self.a, self.b, self.alignment.pairs, rewrite, attribute)
+
     def summary(self) -> str:
         """One line for a person."""
         from reference_checks.summary import summary
@@ -154,112 +136,17 @@ def diff(raw_a: Graph, raw_b: Graph, rows: tuple[str, ...] = ()) -> Diff:
     )
 
 
-# What rewrites absorb -------------------------------------------------------------------
-
-
-def absorbed_differences(
-    a: Graph, b: Graph, alignment: Alignment
-) -> Iterator[AbsorbedDifference]:
-    """What rewrites took out of one side and not, or with another value, of the other."""
-    groups: dict[tuple, list[int]] = defaultdict(list)
-    first: dict[tuple, str] = {}
-    edges = _Edges(a, b, alignment.pairs)
-    for i, j in alignment.pairs.items():
-        for key, params, layer in _absorbed(edges, i, j):
-            groups[key].append(params)
-            first.setdefault(key, layer)
-    for keys in _by_factor(groups):
-        rewrite, attribute, *_ = keys[0]
-        sizes = [params for key in keys for params in groups[key]]
-        value, other = (_span([key[side] for key in keys]) for side in (2, 3))
-        yield AbsorbedDifference(
-            rewrite, attribute, value, other, len(sizes), sum(sizes), first[keys[0]]
-        )
-
-
-def _by_factor(keys: Iterable[tuple]) -> Iterable[list[tuple]]:
-    """Differences by one factor together: a dropout rate that grows with the depth.
-
-    A number that one side has and the other has not is of one kind too, however large.
-    """
-    together: dict[tuple, list[tuple]] = defaultdict(list)
-    for key in keys:
-        *what, value, other = key
-        match value, other:
-            case float(), float() if value:
-                factor = f"{other / value:.9g}"
-            case (float(), None) | (None, float()):
-                factor = (value is None, other is None)
-            case _:
-                factor = (value, other)
-        together[*what, factor].append(key)
-    return together.values()
-
-
-def _span(values: list[Any]) -> Any:
-    """The one value, or from the lowest to the highest."""
-    if len(set(values)) == 1:
-        return values[0]
-    return f"{text(min(values))} to {text(max(values))}"
-
-
-def agreeing(found: Diff, rewrite: str, attribute: str) -> tuple[str, ...]:
-    """The layers of A that had what a rewrite takes out, just as B's had."""
-    key, layers = (rewrite, attribute), []
-    for i, j in found.alignment.pairs.items():
-        mine, theirs = _noted(found.a.ops[i]), _noted(found.b.ops[j])
-        if key in mine and key in theirs and mine[key][0] == theirs[key][0]:
-            layers.append(mine[key][2])
-    return tuple(layers)
-
-
-def _absorbed(edges: _Edges, i: int, j: int) -> Iterator[tuple[tuple, int, str]]:
-    """((rewrite, attribute, A's value, B's value), parameters that B has more, layer)."""
-    mine, theirs = _noted(edges.a.ops[i]), _noted(edges.b.ops[j])
-    for key in dict.fromkeys((*mine, *theirs)):
-        value, params, layer = mine.get(key, (None, 0, ""))
-        other_value, other_params, other_layer = theirs.get(key, (None, 0, ""))
-        # No bias before a norm that only one side has: that difference is the norm's.
-        named = key[1] == "bias" and edges.inserted_norm(i, j)
-        if value != other_value and not named:
-            yield (
-                (*key, value, other_value),
-                other_params - params,
-                layer or other_layer,
-            )
-
-
 def differences(op: Op, other: Op) -> Iterator[str]:
     """What paired ops of two graphs do differently, what a rewrite absorbs included."""
     for name, mine, theirs in attributes(op, other):
         yield f"{name} {mine} → {theirs}"
-    mine, theirs = _noted(op), _noted(other)
+    mine, theirs = noted(op), noted(other)
     for key in dict.fromkeys((*mine, *theirs)):
         value, more = (
-            noted[key][0] if key in noted else None for noted in (mine, theirs)
+            known[key][0] if key in known else None for known in (mine, theirs)
         )
         if value != more:
             yield f"{key[1]} {text(value)} → {text(more)}"
-
-
-def _noted(op: Op) -> dict[tuple[str, str], tuple[Any, int, str]]:
-    """Value, parameters and layer by rewrite and attribute; several values are a tuple."""
-    values: dict[tuple[str, str], list[Any]] = defaultdict(list)
-    params: Counter[tuple[str, str]] = Counter()
-    layers: dict[tuple[str, str], str] = {}
-    for note in op.absorbed:
-        key = note.rewrite, note.attribute
-        values[key].append(note.value)
-        params[key] += note.params
-        layers.setdefault(key, note.layer or op.layer)
-    return {
-        key: (
-            found[0] if len(found) == 1 else tuple(sorted(found)),
-            params[key],
-            layers[key],
-        )
-        for key, found in values.items()
-    }
 
 
 # What nothing absorbs -------------------------------------------------------------------
@@ -270,7 +157,7 @@ def _changes(
 ) -> Iterator[Change]:
     """In the order of A; what only B has stands where B has it."""
     row_a, row_b = a.row_of(rows), b.row_of(rows)
-    edges = _Edges(a, b, pairs)
+    edges = Edges(a, b, pairs)
     back = edges.back
     # Where a norm is inserted the bias before it goes: a part of the norm, and of its cost.
     moved: Counter[tuple[str, int]] = Counter()
@@ -297,7 +184,7 @@ def _changes(
                 *names, what, row, params, cost, noun(mine or theirs), after=after
             )
             continue
-        params -= sum(more for _, more, _ in _absorbed(edges, i, j))
+        params -= sum(one.params for one in absorbed(edges, i, j))
         norm = edges.inserted_norm(i, j)
         if norm is not None:
             moved[norm] += params
@@ -345,73 +232,3 @@ def _follows(a: Graph, op: Op, b: Graph, other: Op) -> bool:
 
     arriving = [[g.in_shape(o, k) for k in range(len(o.inputs))] for g, o in ((a, op), (b, other))]  # fmt: skip
     return arriving[0] != arriving[1] and own(a, op) == own(b, other)
-
-
-@dataclass(frozen=True)
-class _Edges:
-    """Paired ops and what is around them: what they read and share, differently."""
-
-    a: Graph
-    b: Graph
-    pairs: Mapping[int, int]
-
-    @cached_property
-    def back(self) -> Mapping[int, int]:
-        return {j: i for i, j in self.pairs.items()}
-
-    def differences(self, i: int, j: int) -> Iterator[str]:
-        yield from self._inputs(i, j)
-        ends = i in self.a.outputs, j in self.b.outputs
-        if ends[0] != ends[1] and len(self.a.outputs) != len(self.b.outputs):
-            yield f"an output only in {'A' if ends[0] else 'B'}"
-        mine, theirs = self._twin(self.a, i), self._twin(self.b, j)
-        if self.pairs.get(mine, mine) != theirs and {mine, theirs} != {None}:
-            side, other = ("A", mine) if mine is not None else ("B", theirs)
-            name = (self.a if side == "A" else self.b).ops[other].layer
-            yield f"weights shared with {name} in {side}"
-
-    def _inputs(self, i: int, j: int) -> Iterator[str]:
-        """Reads that paired ops do not have in common, if no op without a pair says why."""
-        mapped = [self.pairs.get(k) for k in self.a.ops[i].inputs]
-        theirs = [k if k in self.back else None for k in self.b.ops[j].inputs]
-        left, right = Counter(mapped), Counter(theirs)
-        unpaired_a, unpaired_b = left.pop(None, 0), right.pop(None, 0)
-        more, less = list((left - right).elements()), list((right - left).elements())
-        if len(more) > unpaired_b or len(less) > unpaired_a:
-            if more:
-                names = ", ".join(self.a.ops[self.back[k]].layer for k in more)
-                yield f"reads {names} only in A"
-            if less:
-                names = ", ".join(self.b.ops[k].layer for k in less)
-                yield f"reads {names} only in B"
-        elif not (more or less or unpaired_a or unpaired_b or mapped == theirs):
-            yield from () if self.a.ops[i].commutes else ("inputs in another order",)
-
-    @cached_property
-    def _first(self) -> tuple[dict, dict]:
-        """Who reads a set of variables first, on each side."""
-        found: tuple[dict, dict] = ({}, {})
-        for first, graph in zip(found, (self.a, self.b), strict=True):
-            for index, op in enumerate(graph.ops):
-                for weight in op.weights:
-                    first.setdefault(weight.variables, index)
-        return found
-
-    def _twin(self, graph: Graph, index: int) -> int | None:
-        """The first op that reads the same weights, if it is another."""
-        first = self._first[graph is self.b]
-        found = {first[w.variables] for w in graph.ops[index].weights if w.variables}
-        return min(found - {index}, default=None)
-
-    def inserted_norm(self, i: int, j: int) -> tuple[str, int] | None:
-        """The norm that one side alone has after these, as (side, number)."""
-        biased = [o.weight("bias") is not None for o in (self.a.ops[i], self.b.ops[j])]
-        if biased[0] == biased[1]:
-            return None
-        side = (
-            ("a", self.a, i, self.pairs) if biased[1] else ("b", self.b, j, self.back)
-        )
-        name, graph, index, paired = side
-        after = graph.consumers[index]
-        alone = len(after) == 1 and graph.ops[after[0]].kind == "batch_norm"
-        return (name, after[0]) if alone and after[0] not in paired else None

@@ -18,7 +18,7 @@ from reference_checks import (
     rows,
 )
 from reference_checks.alignment import Ambiguous, isomorphism
-from reference_checks.diff import AbsorbedDifference, Diff, agreeing, diff, text
+from reference_checks.diff import AbsorbedDifference, Diff, diff, text
 from reference_checks.graph import Graph
 from reference_checks.load import Paper
 from reference_checks.measure import all_params, multiply_adds
@@ -133,10 +133,10 @@ class Pair:
                 measured=measured, detail=detail, at=self.paper.at(*path),
             )  # fmt: skip
         for group in left:
+            detail = f"no recorded deviation says so; the first is {group.at}"
             yield self.record(
                 "deviation", Verdict.CONTRADICTED, claim=f"unrecorded {group.attribute}",
-                measured=str(group),
-                detail=f"no recorded deviation says so; the first is {group.at}",
+                measured=str(group), detail=detail + self._not_in(found, group),
             )  # fmt: skip
 
     def unseen(self, reason: str) -> Iterator[Record]:
@@ -159,7 +159,7 @@ class Pair:
     def _recorded(self, entry: Deviation) -> str:
         return _cost(
             self._of(entry.params), self._of(entry.multiply_adds),
-            None if entry.layers is None else self._of(entry.layers),
+            None if entry.layers is None else self._of(entry.layers), entry.at,
         )  # fmt: skip
 
     def _absorbed(
@@ -170,13 +170,17 @@ class Pair:
         if group is None:
             return Verdict.CONTRADICTED, "nothing", f"{entry.what} (it vanished)"
         layers = None if entry.layers is None else group.layers
-        measured = _cost(group.params, 0, layers)
+        at = None if entry.at is None else group.at
+        measured = _cost(group.params, 0, layers, at)
         if measured == self._recorded(entry):
             return Verdict.EXACT, measured, entry.what
-        # What is less than all of them is found by where it is not.
-        without = agreeing(found, group.rewrite, group.attribute)
-        more = f"; not in {', '.join(without)}" if 0 < len(without) <= SHOWN else ""
-        return Verdict.CONTRADICTED, measured, entry.what + more
+        detail = entry.what + self._not_in(found, group)
+        return Verdict.CONTRADICTED, measured, detail
+
+    def _not_in(self, found: Diff, group: AbsorbedDifference) -> str:
+        """What is less than all of them is found by where it is not."""
+        without = found.agreeing(group.rewrite, group.attribute)
+        return f"; not in {', '.join(without)}" if 0 < len(without) <= SHOWN else ""
 
     def _knob(self, entry: Deviation, theirs: Graph) -> tuple[Verdict, str, str]:
         """A knob's cost against the faithful network, and that it is still needed."""
@@ -280,6 +284,9 @@ def _equal(recorded: str | None, value: Any) -> bool:
     return recorded == text(value)
 
 
-def _cost(params: int, operations: int, layers: int | None = None) -> str:
+def _cost(
+    params: int, operations: int, layers: int | None = None, at: str | None = None
+) -> str:
     where = "" if layers is None else f" in {layers} layers"
+    where += "" if at is None else f" from {at} on"
     return f"{params:+,} parameters, {operations:+,} multiply-adds{where}"

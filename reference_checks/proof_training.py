@@ -111,9 +111,9 @@ def _subjects(
     their own size, and the reason is given.
     """
     height, width, channels = native = tuple(pair.entry.input)
-    change = LEAST + (height - LEAST) % 32 - height
-    change = change if change < 0 else 32  # what is small already is made larger
-    size = (height + change, width + change, channels)
+    size = smaller(native)
+    if size == native:  # what is small already is made larger
+        size = (height + 32, width + 32, channels)
     try:
         theirs = equivalence.subject(lambda: pair.build_official(input_shape=size))
         known = [values[i].shape for i in range(len(values))]
@@ -128,6 +128,13 @@ def _subjects(
 
 def _ours(pair: Pair, theirs: Graph, size: tuple[int, int, int]) -> Subject:
     return equivalence.subject(lambda: _adapted(pair, theirs, size))
+
+
+def smaller(native: tuple[int, int, int]) -> tuple[int, int, int]:
+    """The smallest square size that is as the native one to a multiple of 32."""
+    height, width, channels = native
+    side = LEAST + (height - LEAST) % 32
+    return (side, side, channels) if height == width and side < height else native
 
 
 def _adapted(pair: Pair, theirs: Graph, size: tuple[int, int, int]) -> keras.Model:

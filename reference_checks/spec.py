@@ -358,6 +358,14 @@ class Deviation(Entry):
         PerVariant | None,
         about("In how many layers, of all variants or of each.", 53, {"resnet50": 53}),
     ] = None
+    at: Annotated[
+        str | None,
+        about(
+            "The first of these layers, by its name in the implementation, or in the"
+            " official model if the implementation has nothing there.",
+            "fc_1_dropout",
+        ),
+    ] = None
     knob: Annotated[
         str | None, about("Keyword of the implementation's `build`.", "pool_pad")
     ] = None

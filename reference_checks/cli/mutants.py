@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 import argparse
-import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reference_checks.backend import start_keras
 from reference_checks.cli.common import console, load_papers, select
 from reference_checks.errors import InputError, nearest
 
 if TYPE_CHECKING:
-    from reference_checks.mutate.matrix import Result
+    from reference_checks.mutate.kept import Part
+    from reference_checks.mutate.result import Result
 
 
 def mutate(arguments: argparse.Namespace) -> int:
     papers = load_papers(arguments)
     units = [unit for unit in select(papers, arguments.select) if unit.official]
-    if not arguments.select:  # one of each paper: the others are widths of it
-        units = list({unit.paper.stem: unit for unit in reversed(units)}.values())[::-1]
     if not units:
         raise InputError("no variant of these has an official model to be held against")
     start_keras()
-    from reference_checks.models import NotAvailable
     from reference_checks.mutate import MUTATIONS
-    from reference_checks.mutate.chain import Chain
-    from reference_checks.mutate.matrix import measure
-    from reference_checks.mutate.page import page, scores
+    from reference_checks.mutate.kept import Mutants, Plan
+    from reference_checks.mutate.page import page
+    from reference_checks.mutate.runs import key, representatives, run
     from reference_checks.mutate.weights import WEIGHTS
-    from reference_checks.networks import Networks
+    from reference_checks.results import save
 
     classes = [*MUTATIONS, *WEIGHTS]
     if arguments.list:
@@ -39,35 +39,67 @@ def mutate(arguments: argparse.Namespace) -> int:
     for name in arguments.classes or ():
         if name not in classes:
             raise InputError(f"no class {name!r}: {nearest(name, classes)}")
+    if not arguments.select:
+        units = representatives(papers, units)
+    chosen = tuple(arguments.classes or classes)
+    plan = Plan(chosen, arguments.sites, arguments.seed, arguments.static)
     terminal = console(stderr=arguments.json == "-")
-    results: list[Result] = []
+    path = Path(arguments.json) if arguments.json and arguments.json != "-" else None
+    before = Mutants(plan)
+    if arguments.resume:
+        if path is None:
+            raise InputError("--resume goes on with what --json FILE has kept")
+        before = Mutants.read(path) if path.exists() else before
+    done: dict[str, Part] = {}
     for unit in units:
-        # One network at a time: another paper's graphs and weights are not needed.
-        chain = Chain(Networks(papers), unit.paper, unit.variant, unit.official)
-        try:
-            chain.theirs  # noqa: B018
-        except NotAvailable as missing:
-            terminal.print(f"{unit.name}: not run: {missing}")
-            continue
-        found = list(
-            measure(
-                chain, arguments.classes or classes, arguments.sites, arguments.seed,
-                not arguments.static,
-            )
-        )  # fmt: skip
-        results += found
-        terminal.print(f"{unit.name}: {_line(scores(found))}")
-        for result in found:
-            if result.status == "missed" or not result.located:
-                terminal.print("  " + _rest(result), markup=False)
-    if not results:
+        part = before.part(unit.name)
+        if part is not None and part.digest == key(unit, plan) and not part.missing:
+            done[unit.name] = part
+    left = [unit for unit in units if unit.name not in done]
+
+    def found() -> Mutants:
+        """What is done, in the order of the papers."""
+        return Mutants(plan, tuple(done[u.name] for u in units if u.name in done))
+
+    died = False
+    try:
+        for part in run(papers, left, plan, arguments.processes or 0):
+            done[part.unit] = part
+            if path is not None:
+                found().write(path)
+            for line in _told(part):
+                terminal.print(line, markup=False)
+    except BrokenProcessPool:
+        terminal.print("a process died, perhaps for want of memory; --resume goes on")
+        died = True
+    matrix = found()
+    if not matrix.results:
         raise InputError("none of these classes applies, or no official model is there")
-    terminal.print(f"all: {_line(scores(results))}")
-    _write(arguments, results, page)
-    return 1 if any(result.status == "missed" for result in results) else 0
+    terminal.print(f"all: {_line(matrix.results)}")
+    if arguments.json == "-":
+        print(matrix.text().decode(), end="")
+    if arguments.markdown:
+        save(arguments.markdown, page(matrix).encode())
+    if died:
+        return 3
+    return 1 if any(result.status == "missed" for result in matrix.results) else 0
 
 
-def _line(cells: dict[str, tuple[int, int]]) -> str:
+def _told(part: Part) -> Iterator[str]:
+    """What a person is told of a network when it is done."""
+    if part.missing:
+        yield f"{part.unit}: not run: {part.missing}"
+        return
+    yield f"{part.unit}: {_line(part.mutants)}; {part.cpu:.0f} s"
+    for result in part.mutants:
+        if result.status != "equivalent" and not result.found:
+            yield "  " + _rest(result)
+
+
+def _line(results: Sequence[Result]) -> str:
+    from reference_checks.mutate.result import scores
+
+    cells = scores(results)
     return ", ".join(f"{name} {n} of {total}" for name, (n, total) in cells.items())
 
 
@@ -76,22 +108,3 @@ def _rest(result: Result) -> str:
         return f"{result.status}: {result.mutation} at {result.site}"
     names = ", ".join(result.named[:4]) or "nothing"
     return f"not located: {result.mutation} at {result.site}; named: {names}"
-
-
-def _write(arguments: argparse.Namespace, results: list[Result], page: Any) -> None:
-    from reference_checks.results import save
-
-    if arguments.json:
-        data = {
-            "sites": arguments.sites,
-            "seed": arguments.seed,
-            "mutants": [result.as_dict() for result in results],
-        }
-        text = json.dumps(data, indent=1, ensure_ascii=False) + "\n"
-        if arguments.json == "-":
-            print(text, end="")
-        else:
-            save(arguments.json, text.encode())
-    if arguments.markdown:
-        text = page(results, arguments.sites, arguments.seed)
-        save(arguments.markdown, text.encode())

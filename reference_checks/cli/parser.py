@@ -220,6 +220,13 @@ def parser() -> argparse.ArgumentParser:
         "--sites", type=_positive, default=3, metavar="N", help="of each class (3)"
     )
     command.add_argument("--seed", type=int, default=1998, help="of the sites (1998)")
+    command.add_argument(
+        "-n", dest="processes", type=_number, metavar="N",
+        help="processes beside this one, a new one for each network",
+    )  # fmt: skip
+    command.add_argument(
+        "--resume", action="store_true", help="keep the networks that --json FILE has"
+    )
     command.add_argument("--static", action="store_true", help="run no network")
     command.add_argument("--list", action="store_true", help="print the classes")
     command.add_argument("--json", metavar="FILE", help="write results; - for stdout")
@@ -235,6 +242,10 @@ def parser() -> argparse.ArgumentParser:
         help=f"several are joined, paper by paper (default: {RESULTS})",
     )  # fmt: skip
     command.add_argument("--out", type=Path, metavar="DIR", help="write the site")
+    command.add_argument(
+        "--mutants", type=Path, metavar="FILE",
+        help="show in the site what the checks would have caught (from `mutate --json`)",
+    )  # fmt: skip
     command.add_argument("--compare", type=Path, metavar="OLD", help=COMPARE)
     command.add_argument(
         "--readme", type=Path, metavar="FILE", help="rewrite its table of networks"

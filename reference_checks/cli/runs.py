@@ -9,12 +9,15 @@ from collections.abc import Mapping, Sequence
 from functools import reduce
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reference_checks.backend import start_keras
 from reference_checks.cli.common import console, load_papers, print_json, select
 from reference_checks.errors import InputError
 from reference_checks.load import Paper
+
+if TYPE_CHECKING:
+    from reference_checks.mutate.kept import Mutants
 
 
 def show(arguments: argparse.Namespace) -> int:
@@ -330,6 +333,12 @@ def _old(arguments: argparse.Namespace) -> Any:
     return Results.read(arguments.compare)
 
 
+def _mutants(path: Path) -> Mutants:
+    from reference_checks.mutate.kept import Mutants
+
+    return Mutants.read(path)
+
+
 def report(arguments: argparse.Namespace) -> int:
     from reference_checks.report import coverage, readme, write_all
     from reference_checks.results import Results
@@ -352,7 +361,8 @@ def report(arguments: argparse.Namespace) -> int:
         coverage.write(results, arguments.coverage)
         print(f"what is not covered: {arguments.coverage}")
     if arguments.out is not None:
-        paths = write_all(results, arguments.out, old)
+        mutants = arguments.mutants and _mutants(arguments.mutants)
+        paths = write_all(results, arguments.out, old, mutants)
         print(
             f"{len(paths)} files in {arguments.out}; open {arguments.out / 'index.html'}"
         )

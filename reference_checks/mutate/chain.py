@@ -14,10 +14,11 @@ from functools import cached_property
 from reference_checks import models
 from reference_checks.alignment import Ambiguous, isomorphism
 from reference_checks.claims import check_variant
-from reference_checks.diff import Diff, agreeing, diff
+from reference_checks.diff import Diff, diff
 from reference_checks.graph import Graph
 from reference_checks.load import Paper
 from reference_checks.mutate.mutants import Mutant, Site, mutants_at, mutate, names
+from reference_checks.mutate.result import OFFICIAL, PRINTED
 from reference_checks.networks import Networks
 from reference_checks.official import SHOWN, Pair
 from reference_checks.record import Record, Verdict
@@ -26,11 +27,6 @@ from reference_checks.spec import Official
 
 REACH = 40
 """How far from what diff names a block can end."""
-
-PRINTED = ("rows", "params", "multiply-adds", "depth", "other numbers")
-"""Checks against what the paper prints."""
-OFFICIAL = ("accounting", "structure", "deviations")
-"""Checks against the official model that run no network."""
 
 ROWS = ("rows", "output size", "input size")
 COLUMNS = {
@@ -164,14 +160,22 @@ class Chain:
     def _absorbed(self, found: Diff) -> Iterator[str]:
         """Layers that a record of a deviation names, and would not without the mutation."""
         before = {(d.rewrite, d.attribute, d.a, d.b): d for d in self.found.absorbed}
+        changed: set[tuple[str, str]] = set()
         for group in found.absorbed:
             key = group.rewrite, group.attribute, group.a, group.b
             if key not in before:
                 yield group.at
-            elif before[key].layers != group.layers:
-                without = agreeing(found, group.rewrite, group.attribute)
-                if len(without) <= SHOWN:
-                    yield from without
+            if key not in before or before[key].layers != group.layers:
+                changed.add((group.rewrite, group.attribute))
+        for what in sorted(changed):
+            without, known = found.agreeing(*what), self.found.agreeing(*what)
+            if len(without) <= SHOWN:
+                yield from (layer for layer in without if layer not in known)
+        for entry in self.pair.entries.values():
+            kind = entry.absorbed_by, entry.attribute
+            there = any(kind == (d.rewrite, d.attribute) for d in found.absorbed)
+            if entry.at is not None and found.same and not there:
+                yield entry.at
 
     def _alike(self, mutant: Mutant, a: str | None, b: str | None) -> bool:
         """Whether the same change at the op that is named makes the same network."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from reference_checks.graph import Op
@@ -280,13 +280,25 @@ def _last(draft: Draft, index: int) -> bool:
 
 @mutation("the squeeze half as wide")
 def squeeze_ratio(draft: Draft, index: int) -> Touched:
+    return _squeeze(draft, index, lambda units, channels: units // 2)
+
+
+@mutation("the squeeze a quarter of the channels that it reads, or a sixteenth")
+def squeeze_width(draft: Draft, index: int) -> Touched:
+    def other(units: int, channels: int) -> int:
+        return channels // 4 if units != channels // 4 else channels // 16
+
+    return _squeeze(draft, index, other)
+
+
+def _squeeze(draft: Draft, index: int, width: Callable[[int, int], int]) -> Touched:
     op = draft.ops[index]
     if not _squeezes(draft, index):
         return None
-    *kernel, units = op.weight("kernel").shape
-    if units < 2:
+    *kernel, channels, units = op.weight("kernel").shape
+    if width(units, channels) < 1:
         return None
-    draft.reshape_weight(index, "kernel", (*kernel, units // 2))
+    draft.reshape_weight(index, "kernel", (*kernel, channels, width(units, channels)))
     return [index]
 
 

@@ -26,7 +26,8 @@ def dropped(draft: Draft, index: int) -> Sequence[int]:
 
 @mutation("a norm dropped")
 def norm_dropped(draft: Draft, index: int) -> Touched:
-    return dropped(draft, index) if draft.ops[index].kind == "batch_norm" else None
+    norm = draft.ops[index].kind in ("batch_norm", "layer_norm")
+    return dropped(draft, index) if norm else None
 
 
 @mutation("a norm added after a convolution that has none")

@@ -3,51 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
 from time import perf_counter
 from typing import Any
 
+from reference_checks.alignment import isomorphism
+from reference_checks.graph import Graph
 from reference_checks.mutate import MUTATIONS
-from reference_checks.mutate.chain import PRINTED, Chain
+from reference_checks.mutate.chain import Chain
 from reference_checks.mutate.mutants import mutants
 from reference_checks.mutate.numbers import Numbers
+from reference_checks.mutate.result import OUTPUTS, TRAINING, Result
 from reference_checks.mutate.weights import WEIGHTS, misplaced
-
-CHECKS = (
-    "rows", "params", "multiply-adds", "depth", "other numbers", "accounting", "structure",
-    "deviations", "outputs float64",
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Result:
-    """One mutant: the checks that see it, what is named, and what lesser checks see.
-
-    `status` is `detected`, `equivalent` (the rewrites prove it, and float64 outputs agree)
-    or `missed`.  `float32` is what a comparison of float32 outputs alone sees; None where
-    no network was run.  `alone`: nothing but the mutated operation is named.
-    """
-
-    paper: str
-    variant: str
-    official: str
-    mutation: str
-    site: str
-    by: tuple[str, ...]
-    status: str
-    located: bool
-    alone: bool
-    named: tuple[str, ...]
-    float32: bool | None
-    seconds: float = 0.0
-
-    @property
-    def printed(self) -> bool:
-        """Whether the paper's numbers alone see it."""
-        return any(check in PRINTED for check in self.by)
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+from reference_checks.rewrites import RULES, canonical
 
 
 def measure(
@@ -59,10 +26,10 @@ def measure(
     Raises:
         NotAvailable: the official model cannot be had.
     """
-    numbers = Numbers(chain)
+    numbers = Numbers.small(chain) if run else None
     about = (chain.paper.stem, chain.variant, chain.official.model)
     start = perf_counter()
-    for found in _results(chain, numbers, classes, sites, seed, run):
+    for found in _results(chain, numbers, classes, sites, seed):
         now = perf_counter()
         result = Result(*about, **found, seconds=round(now - start, 3))
         start = now
@@ -71,39 +38,56 @@ def measure(
 
 
 def _results(
-    chain: Chain, numbers: Numbers, classes: Sequence[str],
-    sites: int, seed: int, run: bool,
+    chain: Chain, numbers: Numbers | None, classes: Sequence[str],
+    sites: int, seed: int,
 ) -> Iterator[dict[str, Any]]:  # fmt: skip
     for name in (c for c in classes if c in MUTATIONS):
         for mutant in mutants(chain.ours, name, sites, seed):
             seen = chain.see(mutant)
-            measured = numbers.run(mutant, double=seen.same) if run else None
-            status = "detected" if seen.by else "missed"
-            if seen.same and not seen.by and (measured is None or not measured.float64):
-                status = "equivalent"
+            measured = numbers and numbers.run(mutant, seen.same)
+            by = seen.by
+            if measured is not None:
+                by += (OUTPUTS,) * bool(measured.float64)
+                by += (TRAINING,) * bool(measured.training)
+            equivalent = seen.same and not by
             yield {
                 "mutation": name,
                 "site": mutant.site.layer,
-                "by": seen.by,
-                "status": status,
+                "by": by,
+                "status": "detected"
+                if by
+                else "equivalent"
+                if equivalent
+                else "missed",
                 "located": seen.located,
                 "alone": seen.alone,
                 "named": seen.named or seen.deviations,
                 "float32": None
                 if measured is None
                 else bool(measured.float32) or not measured.loads,
+                "proof": _proof(chain.ours, mutant.graph) if equivalent else (),
             }
-    for name in (c for c in classes if c in WEIGHTS and run):
-        for wrong in misplaced(chain.ours, name, numbers.values, sites, seed):
+    for name in (c for c in classes if c in WEIGHTS and numbers):
+        for wrong in misplaced(numbers.ours, name, numbers.values, sites, seed):
             measured = numbers.check(wrong)
             located = measured.located in wrong.layers
             yield {
                 "mutation": name,
                 "site": wrong.layers[-1],
-                "by": ("outputs float64",) if measured.float64 else (),
+                "by": (OUTPUTS,) if measured.float64 else (),
                 "status": "detected" if measured.float64 else "missed",
                 "located": located,
                 "alone": located,
                 "named": () if measured.located is None else (measured.located,),
                 "float32": measured.float32,
             }
+
+
+def _proof(graph: Graph, mutant: Graph) -> tuple[str, ...]:
+    """The rewrites without which two equivalent graphs are not proved to be one."""
+
+    def differ(without: str) -> bool:
+        rules = [rule for name, rule in RULES.items() if name != without]
+        return isomorphism(canonical(graph, rules), canonical(mutant, rules)) is None
+
+    return tuple(name for name in canonical(mutant).rewritten if differ(name))

@@ -10,6 +10,7 @@ from random import Random
 from reference_checks.graph import Graph
 from reference_checks.mutate import MUTATIONS
 from reference_checks.mutate.draft import Draft, Invalid, Made
+from reference_checks.rewrites.normalisation import after_prefix
 
 
 @dataclass(frozen=True)
@@ -52,16 +53,21 @@ def mutants_at(graph: Graph, mutation: str, ops: Iterable[int]) -> Iterator[Muta
     return (mutant for mutant in found if mutant is not None)
 
 
-def mutate(graph: Graph, site: Site) -> Graph:
-    """The same change in another graph; the graph itself, where it has no such place."""
+def again(graph: Graph, site: Site) -> Mutant | None:
+    """The same change in another graph, or None where it has no such place."""
     number = 0
     for index, op in enumerate(graph.ops):
         if (op.layer, op.kind) == (site.layer, site.kind):
             if number == site.nth:
-                found = _mutant(graph, site.mutation, index)
-                return graph if found is None else found.graph
+                return _mutant(graph, site.mutation, index)
             number += 1
-    return graph
+    return None
+
+
+def mutate(graph: Graph, site: Site) -> Graph:
+    """The same change in another graph; the graph itself, where it has no such place."""
+    found = again(graph, site)
+    return graph if found is None else found.graph
 
 
 def _mutant(graph: Graph, mutation: str, index: int) -> Mutant | None:
@@ -82,10 +88,26 @@ def _mutant(graph: Graph, mutation: str, index: int) -> Mutant | None:
 
 
 def names(graph: Graph, touched: Iterable[int], known: frozenset[str]) -> set[str]:
-    """The layers of ops, and of what they are absorbed by, where they are (padding)."""
+    """The layers of ops, and of what they are absorbed by, where they are (padding).
+
+    What scales and shifts the input is one preprocessing, whichever constant changed.
+    """
+    prefix = _prefix(graph)
     found: set[str] = set()
     for index in touched:
+        if index in prefix:
+            found |= {graph.ops[i].layer for i in prefix}
         found |= {graph.ops[index].layer} | _nearest(graph, index, known)
+    return found
+
+
+def _prefix(graph: Graph) -> list[int]:
+    """The input, and what scales and shifts it before anything else reads it."""
+    index = after_prefix(graph)
+    found = [index]
+    while graph.ops[index].inputs:
+        (index,) = graph.ops[index].inputs
+        found.append(index)
     return found
 
 

@@ -5,44 +5,56 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from reference_checks.mutate import MUTATIONS
-from reference_checks.mutate.matrix import CHECKS, Result
+from reference_checks.mutate.kept import Mutants
+from reference_checks.mutate.result import COLUMNS, Result, counts, scores
 
 HEAD = """\
 # Can it be fooled?
 
 What would these checks have caught?
 A mutant is our implementation with one mistake in it, of a class that people make in ports; the chain is run on it as if it were ours.
-This page is written by `paperspec mutate`: {mutants} mutants of {classes} classes, at up to {sites} sites of each in each of {networks} networks (seed {seed}).
+This page is written by `{command}`: {mutants} mutants of {classes} classes, at up to {sites} sites of each in each of {networks} networks (seed {seed}), in {minutes:.0f} minutes of processor time.
+Without a selection it takes one official model of each paper, that with the fewest multiply-adds among those whose layer table the paper prints; here it took {names}.
 
 - **Detected**: at least one check of the chain fails that does not fail without the mutation.
 - **Located**: what is named as different, by the diff, by a deviation or by the first operation whose output differs, is what was mutated; **alone**: and nothing else is named.
-- **Equivalent**: the rewrites prove that nothing has changed, and float64 outputs agree.
+- **Equivalent**: the rewrites prove that nothing has changed, and float64 outputs and a training step agree.
 - **Paper's numbers only**: the printed rows, parameters, multiply-adds, depth and other numbers see it.
 - **Float32 only**: the weights do not fit, or the outputs of one photograph differ by more than float32 explains ({factor} times the network's own error in it, [derived](tolerance.md)). This is what a careful comparison of outputs sees; some mutants compute the same (a momentum, a dropout, padding that no window reaches, a stride before or after a 1x1 convolution).
 """
 
 
-def page(results: Sequence[Result], sites: int, seed: int) -> str:
+def page(matrix: Mutants) -> str:
     """The matrix in Markdown."""
     from reference_checks.equivalence import K
 
-    networks = {(r.paper, r.variant, r.official) for r in results}
-    classes = list(dict.fromkeys(r.mutation for r in results))
-    parts = [
+    results, plan = matrix.results, matrix.plan
+    run = [part for part in matrix.networks if part.mutants]
+    blocks = [
         HEAD.format(
-            mutants=len(results), classes=len(classes), sites=sites,
-            networks=len(networks), seed=seed, factor=K,
+            command="paperspec mutate --static" if plan.static else "paperspec mutate",
+            mutants=f"{len(results):,}", classes=len({r.mutation for r in results}),
+            sites=plan.sites, networks=len(run), seed=plan.seed, factor=K,
+            minutes=sum(part.cpu for part in run) / 60,
+            names=", ".join(r for r in dict.fromkeys(r.official for r in results)),
         ),
+        *(f"Not run: {p.unit}: {p.missing}.\n" for p in matrix.networks if p.missing),
         "## By paper\n",
         *_summary("network", results, lambda r: f"{r.variant} ↔ {r.official}"),
         "\n## By class\n",
         *_summary("mutation", results, lambda r: _class(r.mutation)),
         "\n## By check\n",
+        "Outputs in float64 and a training step are run where the structure is the same,"
+        " as in the chain; outputs in float32 wherever the weights fit, and count where"
+        " they do not.\nDropout is off in the training step, as no two masks can be compared:"
+        " its rate is compared as a number.\n",
         *_checks(results),
+        "\n## What is equivalent\n",
+        *_equivalent(results),
         "\n## What remains\n",
         *_rest(results),
     ]  # fmt: skip
-    return "\n".join(parts) + "\n"
+    return "\n".join(blocks) + "\n"
 
 
 def _class(name: str) -> str:
@@ -60,20 +72,6 @@ def _table(head: Sequence[str], rows: Iterator[Sequence[str]]) -> Iterator[str]:
 
 def _share(number: int, total: int) -> str:
     return f"{number} ({100 * number / total:.0f} %)" if total else "–"
-
-
-def scores(results: Sequence[Result]) -> dict[str, tuple[int, int]]:
-    """The scores as (number, of how many); equivalent mutants count for none."""
-    real = [r for r in results if r.status != "equivalent"]
-    run = [r for r in real if r.float32 is not None]
-    return {
-        "detected": (sum(r.status == "detected" for r in real), len(real)),
-        "located": (sum(r.located for r in real), len(real)),
-        "alone": (sum(r.alone for r in real), len(real)),
-        "paper's numbers only": (sum(r.printed for r in real), len(real)),
-        "float32 only": (sum(bool(r.float32) for r in run), len(run)),
-        "equivalent": (len(results) - len(real), len(results)),
-    }
 
 
 def _summary(
@@ -101,15 +99,31 @@ def _checks(results: Sequence[Result]) -> Iterator[str]:
     def rows() -> Iterator[Sequence[str]]:
         for name in classes:
             found = [r for r in results if r.mutation == name]
-            cells = (sum(check in r.by for r in found) for check in CHECKS)
+            cells = counts(found).values()
             yield [name, str(len(found)), *(str(n) if n else "" for n in cells)]
 
-    yield from _table(["mutation", "mutants", *CHECKS], rows())
+    yield from _table(["mutation", "mutants", *COLUMNS], rows())
+
+
+def _equivalent(results: Sequence[Result]) -> Iterator[str]:
+    found: dict[tuple[str, ...], list[Result]] = {}
+    for r in results:
+        if r.status == "equivalent":
+            found.setdefault((r.mutation, r.variant, ", ".join(r.proof)), []).append(r)
+    if not found:
+        yield "Nothing."
+        return
+
+    def rows() -> Iterator[Sequence[str]]:
+        for (mutation, variant, proof), group in found.items():
+            sites = ", ".join(f"`{r.site}`" for r in group)
+            yield [mutation, variant, sites, proof]
+
+    yield from _table(["mutation", "network", "at", "proved by"], rows())
 
 
 def _rest(results: Sequence[Result]) -> Iterator[str]:
-    rest = [r for r in results if r.status == "missed" or not r.located]
-    rest = [r for r in rest if r.status != "equivalent"]
+    rest = [r for r in results if r.status != "equivalent" and not r.found]
     if not rest:
         yield "Nothing: every mutant that is not equivalent is detected and located."
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from reference_checks.mutate.convolution import BESIDE
 from reference_checks.mutate.draft import Draft
 from reference_checks.mutate.layers import NORM
 from reference_checks.mutate.mutation import Mutation, collect
@@ -72,6 +73,33 @@ def shortcut_projected(draft: Draft, index: int) -> Touched:
     inputs = tuple(norm if i == shortcut else i for i in op.inputs)
     draft.ops[index] = replace(op, inputs=inputs)
     return [index, conv, norm]
+
+
+@mutation("a projection shortcut made an identity, strided and filled with zeros")
+def shortcut_unprojected(draft: Draft, index: int) -> Touched:
+    op = draft.ops[index]
+    if op.kind != "conv" or op.weight("kernel").shape[:2] != (1, 1):
+        return None
+    (source,) = op.inputs
+    end, after = index, draft.only_reader(index)
+    while after is not None and draft.ops[after].kind in BESIDE:
+        end, after = after, draft.only_reader(after)
+    if after is None or draft.ops[after].kind != "add" or len(draft.readers(source)) < 2:  # fmt: skip
+        return None
+    more = op.shape[-1] - draft.ops[source].shape[-1]
+    if more < 0:
+        return None
+    picked = draft.add(
+        "pool", (source,), op.layer, (*op.shape[:2], op.shape[-1] - more), mode="max",
+        window=(1, 1), strides=op.attrs["strides"], padding=((0, 0), (0, 0)),
+    )  # fmt: skip
+    if more:
+        picked = draft.add(
+            "pad", (picked,), op.layer, op.shape, padding=((0, 0), (0, 0), (0, more)),
+            value=0.0,
+        )  # fmt: skip
+    draft.read_instead(end, picked)
+    return [index, end, picked]
 
 
 @mutation("a shortcut from another op of the same shape")
@@ -193,7 +221,7 @@ def repeats_more(draft: Draft, index: int) -> Touched:
         number[at] = draft.copy(at, inputs, f"{op.layer}_new")
         added.append(number[at])
     draft.read_instead(index, added[-1], but=added)
-    return added
+    return [*inside, *added]
 
 
 @mutation("a block repeated once less")

@@ -46,8 +46,6 @@ class _Search:
         """`pairs` and those that follow if the two names are one tensor, or None."""
         if want in pairs or have in pairs.values():
             return pairs if pairs.get(want) == have else None
-        if want not in self.want or have not in self.have:
-            return None
         for order in self.orders(want, have):
             found: dict | None = {**pairs, want: have}
             for mine, other in order:
@@ -62,7 +60,9 @@ class _Search:
         return None
 
     def orders(self, want: str, have: str) -> Iterable[list[tuple[Path, Path]]]:
-        """The ways to put the paths of the two sums side by side."""
+        """The ways to put the paths of the two sums side by side; none if one enters."""
+        if want not in self.want or have not in self.have:
+            return []
         mine, others = self.want[want].paths, self.have[have].paths
         if len(mine) != len(others):
             return []

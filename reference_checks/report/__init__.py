@@ -7,14 +7,21 @@ nothing pays for neither rich, jinja2 nor matplotlib.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reference_checks.results import Results, save
 
+if TYPE_CHECKING:
+    from reference_checks.mutate.kept import Mutants
+
 
 def write_all(
-    results: Results, folder: Path | str, old: Results | None = None
-) -> list[Path]:
+    results: Results, folder: Path | str, old: Results | None = None,
+    mutants: Mutants | None = None,
+) -> list[Path]:  # fmt: skip
     """Write every form that is a file; `old` are results to compare with.
+
+    `mutants` are what the checks would have caught: a page, and a part of each paper's.
 
     Returns the paths, the index first.
 
@@ -33,5 +40,5 @@ def write_all(
     for name, text in texts.items():
         save(folder / name, text.encode())
     results.write(folder / "results.json")
-    pages = html.write(results, folder)
+    pages = html.write(results, folder, mutants)
     return [*pages, *(folder / name for name in (*texts, "results.json"))]

@@ -18,12 +18,14 @@ from markupsafe import Markup
 
 from reference_checks import evidence
 from reference_checks.evidence import Evidence
+from reference_checks.mutate.kept import Mutants
 from reference_checks.record import Record, Verdict
 from reference_checks.report import svg
 from reference_checks.report.accuracy import accuracy
 from reference_checks.report.badges import state
 from reference_checks.report.depth import depth
 from reference_checks.report.networks import Entry, entries, proof
+from reference_checks.report.sensitivity import sensitivity
 from reference_checks.report.source import highlighted
 from reference_checks.report.tables import CHECKS, layer_tables
 from reference_checks.report.verdicts import (
@@ -44,8 +46,12 @@ Found = Mapping[tuple[str, str], Sequence[Evidence]]
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def write(results: Results, folder: Path | str) -> list[Path]:
+def write(
+    results: Results, folder: Path | str, mutants: Mutants | None = None
+) -> list[Path]:
     """Write the pages; returns their paths, the index first.
+
+    With `mutants` there is a page of what the checks would have caught.
 
     Raises:
         ResultsError: the folder cannot be written.
@@ -60,12 +66,17 @@ def write(results: Results, folder: Path | str) -> list[Path]:
         "index.html": ("index.html.j2", _index(results, networks, gpu)),
         "findings.html": ("findings.html.j2", _all_findings(results)),
     }
+    caught = mutants and sensitivity(mutants)
+    if caught:
+        pages["sensitivity.html"] = ("sensitivity.html.j2", {"found": caught})
     for stem in results.papers:
         own = [entry for entry in networks if entry.paper == stem]
-        pages[f"{stem}.html"] = ("paper.html.j2", _paper(results, stem, own, gpu))
+        context = _paper(results, stem, own, gpu)
+        context["caught"] = mutants and sensitivity(mutants, stem)
+        pages[f"{stem}.html"] = ("paper.html.j2", context)
     for name, (template, context) in pages.items():
         text = templates.get_template(template).render(
-            environment=results.environment, page=name, **context
+            environment=results.environment, page=name, mutants=bool(caught), **context
         )
         save(folder / name, text.encode())
     return [folder / name for name in pages]

@@ -33,6 +33,7 @@ from reference_checks.rewrites.padding import (
     explicit_padding,
     merged_padding,
     pooling_spelling,
+    unread_padding,
 )
 from reference_checks.rewrites.rule import Replacements, Rule, sweep
 from reference_checks.rewrites.spelling import (
@@ -49,6 +50,7 @@ RULES: dict[str, Rule] = {
     "input prefix": input_prefix,
     "explicit padding": explicit_padding,
     "merged padding": merged_padding,
+    "unread padding": unread_padding,
     "pooling spelling": pooling_spelling,
     "associative": associative,
     "selection": selection,

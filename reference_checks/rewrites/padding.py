@@ -81,6 +81,30 @@ def merged_padding(graph: Graph, index: int, op: Op) -> Replacements | None:
     }
 
 
+def unread_padding(graph: Graph, index: int, op: Op) -> Replacements | None:
+    """Padding that no window reaches does nothing, at this size of the map.
+
+    Windows start every stride; what is left behind the last of them is not read.  Of all
+    paddings at the end that leave the windows as they are it is written as the one at the
+    start, if that is among them, and otherwise as the least.
+    """
+    if op.kind not in ("conv", "pool") or None in graph.in_shape(op)[:2]:
+        return None
+    window = op.attrs.get("window") or op.weight("kernel").shape[:2]
+    dilation = op.attrs.get("dilation", (1, 1))
+    padding = []
+    for size, number, wide, spread, stride, (start, _) in zip(
+        graph.in_shape(op), op.shape, window, dilation, op.attrs["strides"],
+        op.attrs["padding"], strict=False,
+    ):  # fmt: skip
+        read = (number - 1) * stride + (wide - 1) * spread + 1 - size - start
+        same = read <= start < read + stride
+        padding.append((start, start if same else max(read, 0)))
+    if tuple(padding) == op.attrs["padding"]:
+        return None
+    return {index: op.but(attrs={"padding": tuple(padding)})}
+
+
 Padding = tuple[tuple[int, int], ...]
 
 

@@ -161,3 +161,24 @@ def sample(*more, title="Deep Residual Learning for Image Recognition"):
     }
     records = (width, *resnet(), *more)
     return Results(environment, papers, {}, records, networks)
+
+
+def mutants(*more):
+    """What the checks would have caught in the network of the sample."""
+    from reference_checks.mutate.kept import Mutants, Part, Plan
+    from reference_checks.mutate.result import Result
+
+    about = ("resnet", "resnet50", OFFICIAL)
+    seen = ("rows", "structure")
+    results = (
+        Result(*about, "stride moved", "conv3_x_1", seen, "detected", True, True, ("conv3_x_1",), True),
+        Result(*about, "momentum", "conv1_norm", ("training step",), "detected", True, True, ("conv1_norm",), False),
+        Result(*about, "padding size", "conv1", (), "equivalent", False, False, (), False, ("unread padding",)),
+        *more,
+    )  # fmt: skip
+    unit = f"resnet/resnet50/{OFFICIAL}"
+    missing = Part("googlenet/googlenet/tfhub:x", "", missing="offline")
+    parts = (Part(unit, "abc", results, cpu=90.0), missing)
+    return Mutants(
+        Plan(("stride moved", "momentum", "padding size"), 3, 7, False), parts
+    )

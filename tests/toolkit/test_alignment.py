@@ -8,12 +8,14 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from interpreter import distance, evaluate, random_inputs, random_values
 from networks import Network, Spelling, architectures
 
 from reference_checks import alignment, partial
 from reference_checks.alignment import Ambiguous, align, colours, verify
 from reference_checks.graph import Graph, tidy
 from reference_checks.rewrites import canonical
+from reference_checks.transfer import transfer
 
 few = settings(max_examples=40, deadline=None)
 randoms = st.randoms(use_true_random=False)
@@ -150,6 +152,141 @@ def test_outputs_in_another_order_are_another_network():
     net = Network(4, 4, 3)
     a, b = net.act(net.input, "relu"), net.act(net.input, "tanh")
     assert not align(net.graph(a, b), net.graph(b, a)).isomorphic
+
+
+# Adversaries ------------------------------------------------------------------------------
+
+
+def equal_siblings(net: Network, x: int, random: Random) -> int:
+    """Convolutions of one map that nothing but their place, or nothing at all, tells apart."""
+    arms = [net.act(net.conv(x, 4, 1)) for _ in range(random.choice([2, 3]))]
+    if random.random() < 0.5:
+        return net.plus(*arms)
+    return net.conv(net.concat(arms), 4, 1)
+
+
+def squeezes(net: Network, x: int, random: Random) -> int:
+    """Two squeeze branches of one map, of the same shapes."""
+    for _ in range(2):
+        gate = net.act(net.conv(net.mean(x, keepdims=True), 2, 1))
+        x = net.times(x, net.act(net.conv(gate, 4, 1), "sigmoid"))
+    return x
+
+
+def parallel_arms(net: Network, x: int, random: Random) -> int:
+    """Arms whose first layers are alike and whose last are not."""
+    ends = random.sample(["relu", "tanh", "sigmoid"], 2)
+    return net.plus(*(net.act(net.conv(net.conv(x, 4), 4), end) for end in ends))
+
+
+def fused_projections(net: Network, x: int, random: Random) -> int:
+    """Queries, keys and values from one layer: parts of one kernel with other uses."""
+    fused = net.conv(x, 12, 1)
+    q, k, v = (net.slice(fused, 4 * n, 4 * n + 4) for n in random.sample(range(3), 3))
+    return net.plus(net.times(net.act(q, "sigmoid"), k), v)
+
+
+def shared_layer(net: Network, x: int, random: Random) -> int:
+    """A layer used twice beside one of the same shape that is not."""
+    once, other = net.conv(x, 4), net.conv(x, 4)
+    net.ops.append(net.ops[once].but(inputs=(net.act(random.choice([once, other])),)))
+    return net.plus(len(net.ops) - 1, once, net.act(other, "tanh"))
+
+
+ADVERSARIES = (
+    equal_siblings, squeezes, parallel_arms, fused_projections, shared_layer,
+)  # fmt: skip
+adversaries = st.lists(st.sampled_from(ADVERSARIES), min_size=1, max_size=3)
+
+
+def built(blocks, random: Random) -> Graph:
+    net = Network(5, 5, 4)
+    x = net.input
+    for block in blocks:
+        x = block(net, x, random)
+    return net.graph(x)
+
+
+@few
+@given(adversaries, randoms, st.integers(0, 2**16))
+def test_what_is_alike_is_paired_so_that_it_computes_the_same(blocks, random, seed):
+    """Renamed, and built in another order, the weights still go where they belong."""
+    graph = built(blocks, random)
+    other, _ = shuffled(graph, random)
+    found = align(graph, other)
+    assert found.isomorphic
+    values = random_values(graph, seed)
+    moved = transfer(graph, other, found, values)
+    x = random_inputs(graph, seed)
+    (expected,), (result,) = evaluate(graph, values, *x), evaluate(other, moved.values, *x)  # fmt: skip
+    assert distance(result, expected) <= 1e-12
+
+
+@few
+@given(adversaries, randoms, st.data())
+def test_a_read_that_is_elsewhere_is_never_an_isomorphism(blocks, random, data):
+    """The planted error: one op reads another of the same shape, of the same network.
+
+    Where the two are one network all the same, by symmetry, the pairing is verified.
+    """
+    graph = canonical(built(blocks, random))
+    places = [
+        (i, k, j)
+        for i, op in enumerate(graph.ops)
+        for k, source in enumerate(op.inputs)
+        for j in range(i)
+        if j != source and graph.ops[j].shape == graph.ops[source].shape
+    ]
+    if not places:
+        return
+    i, k, j = data.draw(st.sampled_from(places))
+    inputs = list(graph.ops[i].inputs)
+    inputs[k] = j
+    ops = dict(enumerate(graph.ops)) | {i: replace(graph.ops[i], inputs=tuple(inputs))}
+    other = tidy(ops, graph.outputs, graph)
+    try:
+        found = align(graph, other)
+    except Ambiguous:
+        return
+    if found.isomorphic:
+        assert verify(graph, other, found.pairs) is None
+        values = random_values(graph, 1)
+        used = {n for op in graph.ops for w in op.weights for n in w.variables}
+        moved = {n: values[n] for n in set(values) - used}
+        for a, b in found.pairs.items():
+            for mine, theirs in zip(graph.ops[a].weights, other.ops[b].weights, strict=True):  # fmt: skip
+                moved |= theirs.write(mine.read(values))
+        x = random_inputs(graph, 1)
+        (expected,), (result,) = evaluate(graph, values, *x), evaluate(other, moved, *x)
+        assert distance(result, expected) <= 1e-12
+    else:
+        assert len(set(found.pairs.values())) == len(found.pairs)
+
+
+rings = st.lists(st.integers(3, 5), min_size=1, max_size=3)
+
+
+def ringed(lengths: list[int]) -> Graph:
+    """Equal convolutions, each in the sums of two neighbours of its ring."""
+    edges, start = [], 0
+    for length in lengths:
+        edges += [(start + k, start + (k + 1) % length) for k in range(length)]
+        start += length
+    return siblings(start, edges)
+
+
+@few
+@given(rings, rings)
+def test_rings_of_equal_siblings_are_one_network_or_refused(first, second):
+    """Every op looks the same in all of them; only the same rings are paired."""
+    a, b = ringed(first), ringed(second)
+    if sorted(first) == sorted(second):
+        assert align(a, b).isomorphic
+    elif sum(first) != sum(second):
+        assert not align(a, b).isomorphic
+    else:
+        with pytest.raises(Ambiguous, match="could be any of"):
+            align(a, b)
 
 
 # Graphs that differ -----------------------------------------------------------------------

@@ -255,6 +255,22 @@ def test_reports_are_made_from_results(here, capsys):
     assert (here.root / "pages" / "tiny.html").is_file()
 
 
+def test_a_report_shows_what_would_have_been_caught(here, capsys):
+    """From what `mutate` has kept; anything else is bad input."""
+    run(capsys, "check", "--static", "--json", RESULTS)
+    run(
+        capsys, "mutate", "tiny", "--static", "--class", "epsilon slightly", "--json",
+        "mutants.json",
+    )  # fmt: skip
+    pages = ("report", "--from", RESULTS, "--out", "pages", "--mutants")
+    assert 0 == run(capsys, *pages, "mutants.json")[0]
+    assert "epsilon slightly" in (here.root / "pages/sensitivity.html").read_text()
+    code, _, err = run(capsys, *pages, RESULTS)
+    assert (2, True) == (code, "no mutants" in err)
+    code, _, err = run(capsys, *pages, "nothing.json")
+    assert (2, True) == (code, "nothing.json" in err)
+
+
 def test_what_changed_since_the_last_report_is_told(here, capsys):
     """On the terminal and in the summary; the file may be the one that is replaced."""
     run(capsys, "check", "--static", "--json", RESULTS)

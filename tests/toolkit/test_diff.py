@@ -191,12 +191,13 @@ def test_dropout_is_a_difference_that_inference_does_not_see():
     assert expected == summary(rate=0.5)
 
 
-def dropped(*rates: float) -> Graph:
-    """Convolutions with dropout after each."""
+def dropped(*rates: float | None) -> Graph:
+    """Convolutions with dropout after each that has a rate."""
     net = Network(8, 8, 3)
     x = net.input
     for number, rate in enumerate(rates):
-        x = net.drop(net.conv(x, 8, 3, layer=f"conv_{number}"), rate, f"drop_{number}")
+        x = net.conv(x, 8, 3, layer=f"conv_{number}")
+        x = net.drop(x, rate, f"drop_{number}") if rate else x
     return net.graph(x)
 
 
@@ -326,3 +327,30 @@ def test_presence_reads_as_words():
     assert "gamma in 2 layers (absorbed by norm constants)" == said(False, None)
     assert "no gamma in 2 layers (absorbed by norm constants)" == said(None, False)
     assert "gamma 0 → 1 in 2 layers (absorbed by norm constants)" == said(0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("rates", "expected"),
+    [
+        ((0.1, 0.2, 0.3, 0.4, 0.5), [("0.1 to 0.5", 5, "drop_0")]),
+        # One is halved, one more is there, and one of them lacks.
+        ((0.1, 0.2, 0.15, 0.4, 0.5), [("0.1 to 0.5", 4, "drop_0"), (0.15, 1, "drop_2")]),
+        ((0.1, 0.2, 0.3, 0.4, 0.9), [("0.1 to 0.4", 4, "drop_0"), (0.9, 1, "drop_4")]),
+        ((0.1, 0.2, None, 0.4, 0.5), [("0.1 to 0.5", 4, "drop_0")]),
+        # Half of the fourth is the second once more, which two layers then have.
+        ((0.1, 0.2, 0.3, 0.2, 0.5), [("0.1 to 0.5", 4, "drop_0"), (0.2, 1, "drop_3")]),
+        ((0.5, 0.5), [(0.5, 2, "drop_0")]),
+        ((0.5, 0.25), [(0.5, 1, "drop_0"), (0.25, 1, "drop_1")]),
+    ],
+)  # fmt: skip
+def test_rates_of_one_side_alone_are_a_row_if_they_grow_evenly(rates, expected):
+    """The planted errors are rates that leave the row."""
+    found = diff(dropped(*rates), dropped(*(None for _ in rates))).absorbed
+    assert expected == [(d.a, d.layers, d.at) for d in found]
+
+
+def test_where_a_dropout_is_missing_is_where_its_likes_have_one():
+    """Next to the convolution that has none, although the others have."""
+    found = diff(dropped(0.5, None, 0.5, 0.5), dropped(None, None, None, None))
+    assert ("conv_1",) == found.agreeing("inference identity", "dropout")
+    assert () == found.agreeing("inference identity", "momentum")

@@ -39,6 +39,7 @@ ELSEWHERE = {
     "python docs/pictures/error_by_depth.py": ("docs/pictures/*.py", "def table("),
     "python tests/benchmarks/false_alarms.py": ("tests/benchmarks/*.py", "def table("),
     "tox -e mutants": ("tox.ini", "[testenv:mutants]"),
+    "tox -e checker": ("tox.ini", "[testenv:checker]"),
 }  # fmt: skip
 
 

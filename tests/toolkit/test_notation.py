@@ -572,6 +572,16 @@ def test_a_difference_is_told_where_it_is() -> None:
     )
 
 
+def test_what_enters_in_place_of_a_sum_is_a_difference() -> None:
+    """A block left out: what it read is concatenated instead."""
+    printed = parse("(a = h; 3x3, 8 + g; 5x5, 8) {g | a}")
+    expected = "step 1: printed {}, measured {}"
+    block = "a = h; 3x3, 8 + g; 5x5, 8"
+    measured = parse(f"({block}) {{a | g}}")
+    assert expected.format("g", block) == difference(printed, measured)
+    assert expected.format(block, "g") == difference(measured, printed)
+
+
 def test_a_sum_that_nothing_needs_is_a_difference() -> None:
     """All that is printed is measured."""
     printed = parse("(a = h; 3x3, 8 + g | b = h; 5x5, 8 + g) {a}")

@@ -121,6 +121,28 @@ def test_a_vanished_deviation_says_so(tiny, library):
 
 
 @pytest.mark.parametrize(
+    ("at", "changes", "measured"),
+    [
+        ("stem_norm", {}, None),
+        ("block_norm", {}, "2 layers from stem_norm on"),
+        ("stem_norm", {"bn0": {"epsilon": 1e-5}}, "1 layers from block_norm on"),
+        ("stem_norm", {f"bn{i}": {"epsilon": 1e-5} for i in (0, 1)}, "nothing"),
+    ],
+)
+def test_a_deviation_is_where_it_is_recorded(at, changes, measured, tiny, library):
+    """The first layer that has it; where it vanished, the spec says where it was."""
+    spec = tiny.root / "papers" / "tiny.yaml"
+    text = spec.read_text()
+    text = text.replace("layers: 2\n    source", f"layers: 2\n    at: {at}\n    source")
+    spec.write_text(text)
+    library(another(**changes))
+    (record,) = [r for r in tiny.records(TINY) if r.claim == "norm-epsilon"]
+    assert f"in 2 layers from {at} on" in record.printed
+    assert (measured is None) == (record.verdict == Verdict.EXACT)
+    assert measured is None or measured in record.measured
+
+
+@pytest.mark.parametrize(
     ("momentum", "said"),
     [(0.99, "(it vanished)"), (0.5, "(only this is left: momentum 0.99 → 0.5")],
 )

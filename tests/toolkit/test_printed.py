@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reference_checks.printed import Number, adds_up, read, verdict
+from reference_checks.printed import UNITS, Number, adds_up, read, verdict
 from reference_checks.record import Verdict
 
 
@@ -68,6 +68,26 @@ def test_what_is_not_a_printed_number_is_refused_in_one_line(text) -> None:
     """Negative, infinite, malformed and absurdly long numbers are errors."""
     with pytest.raises(ValueError, match=r"^[^\n]+$"):
         read(text)
+
+
+def test_the_longest_numbers_are_read() -> None:
+    """Forty digits, and the fortieth power; what is refused says how to write it."""
+    assert int("9" * 40) == read("9" * 40).value
+    assert 10**40 == read("1e40").value
+    with pytest.raises(ValueError, match=r"number; write it as '60,000', '5\.3M', '3\.8x10\^9' or '18%'$"):  # fmt: skip
+        read("many")
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "power"),
+    [
+        ("60", None, 0), ("18%", None, 0), ("3.8x10^9", None, 9), ("5e-4", None, -4),
+        ("5.3M", None, 6), ("5.3", "million", 6), ("2", "G", 9), ("1.2e3 M", None, 9),
+    ],
+)  # fmt: skip
+def test_the_power_of_ten_is_that_of_unit_and_exponent(text, unit, power) -> None:
+    """What a reader is told the number in."""
+    assert power == read(text, unit).power
 
 
 def test_a_unit_is_said_once() -> None:
@@ -175,3 +195,60 @@ def test_any_text_reads_or_is_refused(text) -> None:
         return
     assert number.value >= 0
     assert number.ulp > 0
+
+
+WORDS = [*UNITS, None]
+
+
+@settings(deadline=None)
+@given(
+    st.integers(0, 10**12), st.integers(0, 5), st.one_of(st.none(), st.integers(-9, 12)),
+    st.sampled_from(WORDS), st.booleans(), st.sampled_from(["", "~", "~ ", "about "]),
+    st.sampled_from(["", " "]), st.sampled_from(["x10^{}", " × 10^{}", "·10^{}", "e{}"]),
+)  # fmt: skip
+def test_every_form_of_a_number_is_read_back(
+    digits, decimals, power, unit, commas, about, space, written
+) -> None:
+    """Digits, separators, decimals, exponent, unit and "about", in any combination.
+
+    Value and last digit are what was written, the interval is half a digit below to one
+    above, and only digits alone are exact.
+    """
+    whole, rest = divmod(digits, 10**decimals)
+    text = f"{whole:,}" if commas else str(whole)
+    text += f".{rest:0{decimals}}" if decimals else ""
+    text += written.format(power) if power is not None else ""
+    tail = "" if unit is None else f"{space if unit in '%KMBGT' else ' '}{unit}"
+    ulp = Fraction(10) ** ((power or 0) - decimals) * UNITS.get(unit, 1)
+    plain = not (decimals or about or unit) and power is None
+    number = read(f"{about}{text}{tail}")
+    assert (digits * ulp, ulp) == (number.value, number.ulp)
+    assert (plain, bool(about)) == (number.exact, number.approximate)
+    low, high = number.span
+    assert (low, high) == (
+        (number.value,) * 2 if plain else (digits * ulp - ulp / 2, (digits + 1) * ulp)
+    )
+    if unit is not None:  # the table's unit is the number's
+        assert number == read(f"{about}{text}", unit)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 10**9), st.integers(0, 3), st.fractions(-2, 2))
+def test_a_verdict_passes_in_the_interval_alone(digits, decimals, offset) -> None:
+    """Half-open: rounding below and above, truncation on from there, and no more."""
+    number = read(f"{digits // 10**decimals}.{digits % 10**decimals:0{decimals}}M" if decimals else f"{digits}M")  # fmt: skip
+    found = verdict(number, number.value + offset * number.ulp)
+    half = Fraction(1, 2)
+    if -half <= offset < half:
+        assert Verdict.ROUNDS == found
+    elif half <= offset < 1:
+        assert Verdict.TRUNCATES == found
+    else:
+        assert Verdict.CONTRADICTED == found
+
+
+@pytest.mark.parametrize("text", ["1.1-1.5", "1.1–1.5", "1.1 to 1.5", "60,000-70,000"])
+def test_a_range_is_two_numbers(text) -> None:
+    """It is no number: neither end alone is what is printed."""
+    with pytest.raises(ValueError, match="does not read as a number"):
+        read(text)

@@ -6,13 +6,13 @@ import shutil
 from dataclasses import replace
 
 import pytest
-from report_samples import HOSTILE, STRIDE, sample
+from report_samples import HOSTILE, STRIDE, mutants, sample
 
 from reference_checks import report
 from reference_checks.record import Verdict
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-PAGES = ("index.html", "findings.html", "resnet.html", "mobilenet_v2.html")
+PAGES = ("index.html", "findings.html", "sensitivity.html", "resnet.html", "mobilenet_v2.html")  # fmt: skip
 SCHEMES, WIDTHS = ("light", "dark"), (1200, 390)
 SERIOUS = ("serious", "critical")
 
@@ -41,7 +41,7 @@ def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("site")
     wrong = replace(STRIDE, check="rows", row="fc", printed="1000-d fc", measured="999")
     hostile = replace(STRIDE, detail=HOSTILE, verdict=Verdict.UNEXPLAINED)
-    report.write_all(sample(STRIDE, wrong, hostile), folder)
+    report.write_all(sample(STRIDE, wrong, hostile), folder, mutants=mutants())
     return folder
 
 

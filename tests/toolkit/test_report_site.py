@@ -13,10 +13,11 @@ from xml.etree import ElementTree
 
 import pytest
 from conftest import ROOT
-from report_samples import HOSTILE, OFFICIAL, STRIDE, sample
+from report_samples import HOSTILE, OFFICIAL, STRIDE, mutants, sample
 
 from reference_checks import report
 from reference_checks.errors import InputError
+from reference_checks.mutate.result import Result
 from reference_checks.record import Record, Verdict
 from reference_checks.report import html, junit, markdown
 from reference_checks.report.accuracy import accuracy, tooltip
@@ -230,6 +231,40 @@ def test_links_between_pages_lead_somewhere(tmp_path):
                 file, _, place = link["href"].partition("#")
                 assert (tmp_path / (file or name)).is_file()
                 assert not place or place in ids[file or name]
+
+
+def test_what_would_have_been_caught_is_shown_over_all_and_for_each_paper(tmp_path):
+    """With the scores of the paper's numbers alone and of float32 alone beside it."""
+    html.write(sample(), tmp_path, mutants())
+    for name in ("sensitivity.html", "resnet.html"):
+        found = Page((tmp_path / name).read_text())
+        assert "sensitivity.html" in {link["href"] for link in found.all("a")}
+        assert "paper's numbers only" in found.text
+        assert "float32 only" in found.text
+        assert re.search(r"resnet50\s*keras:ResNet50\s*3\s*2\s*100 %\s*2\s*100 %\s*1\s*50 %\s*1\s*50 %\s*1", found.text)  # fmt: skip
+        assert "proved by unread padding" in found.text
+        assert (
+            "every mutant that is not equivalent is detected and located" in found.text
+        )
+    assert "googlenet/googlenet/tfhub:x: offline" in Page((tmp_path / "sensitivity.html").read_text()).text  # fmt: skip
+    assert "<h2>Sensitivity" not in (tmp_path / "mobilenet_v2.html").read_text()
+
+
+def test_a_mutant_that_is_missed_stands_on_the_page(tmp_path):
+    """The planted error of the test above; its names are text."""
+    missed = Result("resnet", "resnet50", "keras:ResNet50", "momentum", HOSTILE, (), "missed", False, False, (), False)  # fmt: skip
+    html.write(sample(), tmp_path, mutants(missed))
+    text = (tmp_path / "sensitivity.html").read_text()
+    assert f"momentum at {HOSTILE}" in Page(text).text
+    assert "every mutant that is not equivalent" not in text
+    assert HOSTILE not in text
+
+
+def test_without_mutants_there_is_no_such_page(tmp_path):
+    """Nor a link to it."""
+    html.write(sample(), tmp_path)
+    assert not (tmp_path / "sensitivity.html").exists()
+    assert "sensitivity.html" not in (tmp_path / "index.html").read_text()
 
 
 def test_no_text_becomes_html(tmp_path):

@@ -261,6 +261,64 @@ def test_padding_that_counts_stays(miss):
 
 @few
 @given(
+    st.integers(3, 9), st.integers(1, 3), st.integers(1, 4), st.integers(0, 2),
+    st.integers(0, 3), st.sampled_from(["conv", "max", "average"]), seeds,
+)  # fmt: skip
+def test_padding_that_no_window_reaches_is_none(
+    size, window, stride, before, after, kind, seed
+):
+    """All ends that leave the windows as they are have one form, which computes the same."""
+    forms, graphs = [], []
+    before = min(before, window - 1)
+    for more in range(after, after + stride):
+        net = Network(size, size, 2)
+        if kind != "conv":
+            more = min(more, window - 1)  # a window of nothing has no mean
+        padding = ((before, more), (before, before))
+        if kind == "conv":
+            net.conv(net.input, 3, window, stride, padding)
+        else:
+            net.pool(net.input, window, stride, kind, padding)
+        graph = net.graph()
+        form = canonical(graph, [RULES["unread padding"]])
+        assert gap(graph, form, seed) <= BUDGET
+        assert form is canonical(form, [RULES["unread padding"]])
+        forms.append(form)
+        graphs.append(graph)
+    for graph, form in zip(graphs, forms, strict=True):
+        if graph.ops[-1].shape == graphs[0].ops[-1].shape:
+            assert forms[0].ops[-1].signature == form.ops[-1].signature
+
+
+def test_one_row_of_padding_more_is_the_same_network_where_no_window_reads_it():
+    """The stem of ResNet: 3 on both sides of 224, of which the last is not read."""
+    stems = {}
+    for padding in (((3, 2), (3, 2)), ((3, 3), (3, 3)), ((2, 3), (2, 3)), ((3, 4), (3, 4))):  # fmt: skip
+        net = Network(224, 224, 3)
+        net.conv(net.input, 64, 7, 2, padding)
+        stems[padding[0]] = canonical(net.graph())
+    assert align(stems[3, 2], stems[3, 3]).isomorphic
+    assert ((3, 3), (3, 3)) == stems[3, 2].ops[-1].attrs["padding"]
+    assert not align(stems[3, 3], stems[2, 3]).isomorphic
+    assert not align(stems[3, 3], stems[3, 4]).isomorphic
+
+
+@pytest.mark.parametrize("miss", ["read", "start", "unknown size"])
+def test_padding_that_is_read_stays(miss):
+    """The planted errors: a row that a window reads, the first row, any size at all."""
+    net = Network(*((None, None) if miss == "unknown size" else (8, 8)), 2)
+    padding = {"read": (0, 1), "start": (1, 1), "unknown size": (1, 2)}[miss]
+    weights = [net.weight("kernel", (3, 3, 2, 4))]
+    size = {"read": 4, "start": 4, "unknown size": None}[miss]
+    net.add(
+        "conv", net.input, (size, size, 4), weights=weights, strides=(2, 2),
+        padding=(padding, padding), dilation=(1, 1), groups=1,
+    )  # fmt: skip
+    refused(net.graph(), "unread padding")
+
+
+@few
+@given(
     sizes, sizes, st.sampled_from(["pool", "wide pool", "sum"]), st.booleans(), seeds
 )
 def test_global_average_pooling_has_one_spelling(height, width, way, flat, seed):
@@ -772,6 +830,46 @@ def test_the_order_of_rules_does_not_matter(architecture, random):
         graph = sweep(graph, rule)
     assert align(expected, graph).isomorphic
     assert notes(expected) == notes(graph)
+
+
+ends = st.tuples(st.integers(0, 2), st.integers(0, 3))
+padded = st.tuples(
+    st.sampled_from(["conv", "relu", "max", "average", "pad"]), st.integers(1, 3),
+    st.integers(1, 3), ends, ends,
+)  # fmt: skip
+
+
+@few
+@given(st.lists(padded, min_size=1, max_size=4), spellings, seeds)
+def test_padding_has_one_form_whatever_the_order_of_rules(layers, random, seed):
+    """However much of it no window reads, in layers of its own or not."""
+    net = Network(9, 9, 2)
+    x = net.input
+    for kind, window, stride, rows, columns in layers:
+        padding = (rows, columns)
+        if kind == "pad":
+            x = net.pad(x, padding)
+        elif kind == "relu":
+            x = net.act(x)
+        elif min(net.shape(x)[:2]) >= window:
+            if kind != "conv":  # a window of nothing has no mean
+                padding = tuple(tuple(min(n, window - 1) for n in p) for p in padding)
+            x = (
+                net.conv(x, 2, window, stride, padding) if kind == "conv"
+                else net.pool(x, window, stride, kind, padding)
+            )  # fmt: skip
+    graph = net.graph(x)
+    expected, form = canonical(graph), graph
+    assert gap(graph, expected, seed) <= BUDGET
+    assert expected is canonical(expected)
+    rules = list(RULES.values())
+    while True:
+        random.shuffle(rules)
+        rule = next((r for r in rules if sweep(form, r) is not form), None)
+        if rule is None:
+            break
+        form = sweep(form, rule)
+    assert align(expected, form).isomorphic
 
 
 @few
