@@ -166,6 +166,8 @@ def test_the_order_and_number_of_processes_change_no_record(here):
         assert 0 == code
         for record in results["records"]:
             del record["seconds"]
+            if isinstance(record["measured"], float):  # sums are cut by threads
+                del record["measured"], record["detail"]
         found.append(sorted(results["records"], key=repr))
     assert found[0] == found[1] == found[2]
 
