@@ -126,8 +126,11 @@ class Numbers:
     @cached_property
     def budget32(self) -> float:
         """What float32 is allowed, by the network's own errors in it."""
-        graphs = self.ours, self.found.a  # as read, and after rewriting
-        errors = (self._gap(graph, self.values, np.float32) for graph in graphs)
+        rewritten = outputs(self.found.a, self.values, self.x.astype(np.float32))[0]
+        errors = (
+            self._gap(self.ours, self.values, np.float32),
+            distance(rewritten, self.reference),
+        )
         return budget("float32", errors)
 
     @cached_property

@@ -16,6 +16,7 @@ from reference_checks.alignment import isomorphism
 from reference_checks.cli import main
 from reference_checks.diff import diff
 from reference_checks.errors import InputError
+from reference_checks.load import load
 from reference_checks.measure import all_params, multiply_adds
 from reference_checks.mutate import MUTATIONS
 from reference_checks.mutate.chain import Chain
@@ -23,6 +24,7 @@ from reference_checks.mutate.draft import Draft, Invalid
 from reference_checks.mutate.kept import Mutants, Part, Plan
 from reference_checks.mutate.matrix import measure
 from reference_checks.mutate.mutants import mutants, mutants_at, mutate, names
+from reference_checks.mutate.numbers import Numbers
 from reference_checks.mutate.page import page
 from reference_checks.mutate.result import scores
 from reference_checks.mutate.weights import WEIGHTS
@@ -260,6 +262,15 @@ def test_misplaced_weights_of_two_layers_are_found_in_the_first(chain):
         r.mutation for r in results
     }
     assert all(r.located and r.by == ("outputs float64",) for r in results)
+
+
+def test_what_float32_is_allowed_is_rounding_with_input_layers_too():
+    """EfficientNet rescales its input itself; rewritten, it reads it rescaled."""
+    papers = {"efficientnet": load(ROOT / "papers" / "efficientnet.yaml")}
+    paper = papers["efficientnet"]
+    (official,) = paper.spec.variants["efficientnet_b0"].official
+    chain = Chain(Networks(papers), paper, "efficientnet_b0", official)
+    assert 2.0**-24 < Numbers.small(chain).budget32 < 1e-2
 
 
 def test_the_command_writes_the_matrix(tiny, capsys, tmp_path):
