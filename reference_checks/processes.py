@@ -159,9 +159,17 @@ class _Pool:
             process.join()
 
     def run(self, jobs: deque[tuple[Unit, ...]]) -> Iterator[Outcome]:
+        """One process takes jobs from the front, the others from the end.
+
+        Neighbours are of one paper: its largest networks do not fit into memory together.
+        """
+        front = None
         while jobs or self.running:
             while jobs and len(self.running) < self.processes:
-                self._start(jobs.popleft())
+                if front in self.running:
+                    self._start(jobs.pop())
+                else:
+                    front = self._start(jobs.popleft())
             for connection in wait(list(self.running)):
                 process, left = self.running[connection]
                 try:
@@ -179,7 +187,7 @@ class _Pool:
                 left.popleft()
                 yield outcome
 
-    def _start(self, job: tuple[Unit, ...]) -> None:
+    def _start(self, job: tuple[Unit, ...]) -> Connection:
         receiver, sender = self.context.Pipe(duplex=False)
         process = self.context.Process(
             target=_work, args=(sender, job, self.papers, self.options), daemon=True
@@ -188,6 +196,7 @@ class _Pool:
             process.start()
         sender.close()
         self.running[receiver] = (process, deque(job))
+        return receiver
 
     def _lost(self, unit: Unit, exitcode: int | None) -> Outcome:
         if exitcode is not None and exitcode < 0:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from conftest import ROOT
+
+from reference_checks.processes import _Pool
 
 LIBRARY = '''\
 """A library in the place of tf_keras, which every process can import."""
@@ -250,3 +255,22 @@ def test_the_plugin_runs_official_models_in_processes_of_their_own(here):
     assert "paperspec verdicts:" in done.stdout
     pids = set((here.root / "built").read_text().splitlines())
     assert 1 == len(pids)
+
+
+def test_networks_of_one_paper_wait_for_each_other(monkeypatch):
+    """The largest two of a paper do not fit into memory together."""
+    together, names = [], deque(("a.small", "a.large", "a.huge", "b.small", "b.large"))
+
+    def start(pool, job):
+        receiver, sender = multiprocessing.Pipe(duplex=False)
+        pool.running[receiver] = (SimpleNamespace(join=lambda: None), deque([job]))
+        together.append({waiting[0] for _, waiting in pool.running.values()})
+        sender.send(job)
+        sender.close()
+        return receiver
+
+    monkeypatch.setattr(_Pool, "_start", start)
+    pool = _Pool({}, None, 2)
+    assert sorted(names) == sorted(pool.run(names.copy()))
+    pairs = [pair for pair in together if len(pair) > 1]
+    assert pairs == [{"a.small", "b.large"}, {"a.large", "b.small"}]
