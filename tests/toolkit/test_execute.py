@@ -9,10 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import Network, Spelling, architectures, odd_network
 
+from reference_checks import precision
 from reference_checks.execute import outputs
 from reference_checks.from_keras import ACTIVATIONS
 from reference_checks.from_keras.operations import FUNCTIONS
 from reference_checks.graph import GraphError
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _float64():
+    """True float64, off TensorFlow too."""
+    with precision.floatx("float64"):
+        yield
 
 
 @settings(deadline=None, max_examples=40)
