@@ -72,12 +72,13 @@ class Search:
         return Counting(frozenset(counts), factor=factor)
 
     def run(self, number: printed.Number) -> Trials:
-        """All trials; a cause that changes nothing, or fits, alone is in no pair."""
+        """All trials; what changes nothing, fits alone or was searched is in no pair."""
         plain = self.plain
         base = self.value(plain)
         alone: dict[str, Value | None] = {}
         fits, working, seen, pairs = [], [], set(), 0
-        for cause in (*self.known(number), *self.another_size(number, base)):
+        searched = list(self.another_size(number, base))
+        for cause in (*self.known(number), *searched):
             counting = cause.on(plain)
             value = alone[cause.what] = self.value(counting)
             if value in (None, base) or (value, cause.kind) in seen:
@@ -86,7 +87,7 @@ class Search:
             verdict = printed.verdict(number, value)
             if verdict.passes:
                 fits.append(Fit((cause.what,), counting, value, verdict))
-            else:
+            elif cause not in searched:
                 working.append(cause)
         for one, other in combinations(working, 2):
             if one.kind == other.kind:
