@@ -187,6 +187,9 @@ class KeptRun:
                 self.path.open("rb") as stream,
                 np.load(stream, allow_pickle=False) as file,
             ):
+                # As they are written: no array is larger than the file that holds it.
+                if any(i.compress_type for i in file.zip.infolist()):
+                    raise ValueError("compressed")
                 yield file
         except DAMAGED as error:
             raise self._damaged(error) from error

@@ -151,7 +151,7 @@ def same_as_keras(model, low=-2.0):
     inputs = [rng.uniform(low, 2, (2, *t.shape[1:])) for t in model.inputs]
     given = [x.astype("float32") for x in inputs]
     expected = keras.tree.flatten(model(given if len(given) > 1 else given[0]))
-    found = evaluate(graph, Stored(model), *inputs)
+    found = evaluate(graph, Stored(dict(enumerate(model.weights))), *inputs)
     for ours, theirs in zip(found, expected, strict=True):
         np.testing.assert_allclose(
             keras.ops.convert_to_numpy(theirs), ours, rtol=2e-4, atol=2e-5
