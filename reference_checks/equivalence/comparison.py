@@ -31,13 +31,13 @@ def distance(candidate: np.ndarray, reference: np.ndarray) -> float:
     NaN on both sides is a difference, and so are empty arrays: nothing was compared.
     """
     if candidate.shape != reference.shape or not candidate.size:
-        return float("inf")
+        return np.inf
     if not (np.all(np.isfinite(candidate)) and np.all(np.isfinite(reference))):
-        return float("inf")
+        return np.inf
     mine, theirs = (array.astype(np.float64) for array in (candidate, reference))
     largest = max(theirs.max(), -theirs.min())
     if largest == 0:
-        return float("inf") if mine.any() else 0.0
+        return np.inf if mine.any() else 0.0
     # In units of a power of two, which changes no digit: squares of very large or very
     # small numbers are no numbers.
     shift = -int(np.frexp(largest)[1])
