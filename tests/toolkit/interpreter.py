@@ -29,6 +29,12 @@ FUNCTIONS = {
     "hard_silu": lambda x: x * np.clip(x / 6 + 0.5, 0, 1),
     "exponential": np.exp,
     "softplus": lambda x: np.logaddexp(0, x),
+    "softsign": lambda x: x / (1 + np.abs(x)),
+    "elu": lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))),
+    "selu": lambda x: (
+        1.0507009873554805
+        * np.where(x > 0, x, 1.6732632423543772 * np.expm1(np.minimum(x, 0)))
+    ),
 }
 
 
@@ -158,6 +164,8 @@ def _activation(x: np.ndarray, attrs) -> np.ndarray:
             return 0.5 * x * (1 + np.tanh(inner))
         case "gelu":
             return 0.5 * x * (1 + erf(x / math.sqrt(2)))
+        case "leaky_relu":
+            return np.where(x > 0, x, attrs["slope"] * x)
         case name:
             return FUNCTIONS[name](x)
 
