@@ -7,9 +7,7 @@ of which nothing is executed, and says what it was made of; each array has its d
 
 from __future__ import annotations
 
-import os
 import re
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -22,6 +20,7 @@ import numpy as np
 
 from reference_checks.equivalence.sensitivity import Sensitivity
 from reference_checks.errors import InputError
+from reference_checks.whole_file import whole_file
 
 if TYPE_CHECKING:
     from reference_checks.graph import Graph, Values
@@ -83,18 +82,9 @@ def write(
     arrays |= {f"row_{i}": rows[name] for i, name in enumerate(origin.rows)}
     digests = {name: digest(array) for name, array in arrays.items()}
     about = np.array(msgspec.json.encode(replace(origin, digests=digests)).decode())
-    new = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with new.open("xb") as file:
-                np.savez(file, origin=about, **arrays)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(new, path)
-        except BaseException:
-            new.unlink(missing_ok=True)
-            raise
+        with whole_file(path) as file:
+            np.savez(file, origin=about, **arrays)
     except OSError as error:
         raise KeptRunError(f"{path}: cannot be written: {error.strerror}") from None
 
