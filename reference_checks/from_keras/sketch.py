@@ -31,10 +31,9 @@ def sketched() -> Iterator[None]:
     one as ever.  Some of these names are private to Keras: where one is gone, all are.
     """
     with ExitStack() as stack:
-        if not keras.config.is_nnx_enabled():  # which adds to the same methods
-            with suppress(ImportError, AttributeError):
-                for owner, name, new in list(_patches()):
-                    stack.enter_context(patch.object(owner, name, new))
+        with suppress(ImportError, AttributeError):
+            for owner, name, new in list(_patches()):
+                stack.enter_context(patch.object(owner, name, new))
         yield
 
 
@@ -43,12 +42,16 @@ def _patches() -> Iterator[tuple[Any, str, Any]]:
     from keras.src.layers import layer
     from keras.src.utils import naming
 
+    if keras.config.is_nnx_enabled():  # which adds to the same methods
+        return
     yield keras.Layer, "__setattr__", _setting(keras.Layer.__setattr__)
-    yield keras.Layer, "__call__", _calling(keras.Layer.__call__)
+    fits = keras.Layer._assert_input_compatibility
+    yield keras.Layer, "__call__", _calling(keras.Layer.__call__, fits)
     yield keras.Layer, "compute_output_spec", _shaped(keras.Layer.compute_output_spec)
     yield keras.Operation, "__new__", _new(keras.Operation.__new__)
     yield initializers, "get", _remembered(initializers.get)
-    yield layer, "inspect", SimpleNamespace(signature=_signature)
+    remembering = {**vars(inspect), "signature": _signature}
+    yield layer, "inspect", SimpleNamespace(**remembering)
     yield naming, "to_snake_case", cache(naming.to_snake_case)
     if keras.backend.backend() == "tensorflow":
         from keras.src.backend.tensorflow.trackable import KerasAutoTrackable
@@ -65,7 +68,7 @@ def _setting(watched: Callable) -> Callable:
     return set_attribute
 
 
-def _calling(whole: Callable) -> Callable:
+def _calling(whole: Callable, fits: Callable) -> Callable:
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
         """The layer's weights, and a node; masks and casts are not in the graph."""
         given = args[0] if len(args) == 1 and not kwargs else None
@@ -73,11 +76,11 @@ def _calling(whole: Callable) -> Callable:
         drawn = all(isinstance(t, keras.KerasTensor) for t in tensors)
         if type(self) not in LAYERS or not drawn:
             return whole(self, *args, **kwargs)
-        self._assert_input_compatibility(given)
+        fits(self, given)
         if not self.built:
             shapes = [t.shape for t in tensors]
             self.build(shapes if tensors is given else shapes[0])
-            self._assert_input_compatibility(given)
+            fits(self, given)
         return keras.Operation.symbolic_call(self, given)
 
     return call
