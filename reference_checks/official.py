@@ -16,6 +16,7 @@ from reference_checks import (
     proof_device,
     proof_published,
     rows,
+    sources,
 )
 from reference_checks.alignment import Ambiguous, isomorphism
 from reference_checks.diff import AbsorbedDifference, Diff, diff, text
@@ -112,7 +113,7 @@ class Pair:
         return models.build(self.official.model, **{**self.sizes, **options})
 
     def build_ours(self, **options: Any) -> Any:
-        return models.build_paper(self.paper, self.variant, self.knobs | options)
+        return sources.build_paper(self.paper, self.variant, self.knobs | options)
 
     # Deviations and what they cost ---------------------------------------------------
 
