@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from reference_checks.graph import Graph, Op
+from reference_checks.graph import Graph, Op, topological
 from reference_checks.sequences import in_order
 
 RADIUS = 4  # of the neighbourhoods that tell siblings apart
@@ -133,24 +133,12 @@ def _order(graph: Graph) -> list[int]:
     depth: list[int] = []
     for op in graph.ops:
         depth.append(1 + max((depth[k] for k in op.inputs), default=0))
-    order: list[int] = []
-    done: set[int] = set()
-    stack = [(index, False) for index in reversed(graph.outputs)]
-    while stack:
-        index, ready = stack.pop()
-        if index in done:
-            continue
-        if ready:
-            done.add(index)
-            order.append(index)
-            continue
+
+    def inputs(index: int) -> Sequence[int]:
         op = graph.ops[index]
-        inputs = (
-            sorted(op.inputs, key=lambda k: -depth[k]) if op.commutes else op.inputs
-        )
-        stack.append((index, True))
-        stack.extend((k, False) for k in reversed(inputs) if k not in done)
-    return order
+        return sorted(op.inputs, key=lambda k: -depth[k]) if op.commutes else op.inputs
+
+    return topological(graph.outputs, inputs)
 
 
 def _unique(match: _Match) -> None:

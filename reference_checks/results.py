@@ -12,7 +12,6 @@ import math
 import os
 import platform
 import re
-import secrets
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -27,6 +26,7 @@ from reference_checks.errors import InputError
 from reference_checks.measured import Network
 from reference_checks.record import Record, Verdict
 from reference_checks.spec import Deviation, Erratum, Silent
+from reference_checks.whole_file import whole_file
 
 if TYPE_CHECKING:
     from reference_checks.load import Paper
@@ -225,20 +225,9 @@ def save(path: Path | str, data: bytes) -> None:
 
     Missing folders are made.  Raises ResultsError.
     """
-    path = Path(path)
-    # Not `tempfile`, whose files nobody else may read.
-    new = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with new.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(new, path)
-        except BaseException:
-            new.unlink(missing_ok=True)
-            raise
+        with whole_file(Path(path)) as file:
+            file.write(data)
     except OSError as error:
         raise ResultsError(path, f"cannot be written: {error.strerror}") from None
 
