@@ -5,9 +5,10 @@ Nothing here runs a network or allocates a weight.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from math import prod
 
 from reference_checks import measure, notation, printed, rows
@@ -93,7 +94,7 @@ class Subject:
                 row=row,
                 detail=detail,
             )
-        if row is not None and row not in self.rows():
+        if row is not None and row not in self.rows:
             detail = f"the implementation has no layers of row {row}"
             return _record(
                 self.paper, self.variant, claim, path, Verdict.CONTRADICTED,
@@ -155,16 +156,17 @@ class Subject:
     ) -> int | Fraction:
         """The claim's quantity, of the row or of all, perhaps against another variant's."""
         convention = getattr(self.paper.spec.conventions, claim.quantity, None)
-        value = quantity(claim, self.graph, self.rows, row, counts, convention)
+        value = quantity(self, claim, row, counts, convention)
         other = claim.relative_to or claim.minus
         if other is None:
             return value
         home = self.networks.home(other)
         graph = self.networks.graph(home, other)
         against = Subject(self.networks, home, other, graph)
-        base = quantity(claim, graph, against.rows, None, counts, convention)
+        base = quantity(against, claim, None, counts, convention)
         return Fraction(value, base) if claim.relative_to else value - base
 
+    @cached_property
     def rows(self) -> dict[str, rows.Row]:
         """The rows of the variant's own table, by name."""
         home = self.networks.home(self.variant)
@@ -174,15 +176,15 @@ class Subject:
 
 
 def quantity(
+    subject: Subject,
     claim: Claim,
-    graph: Graph,
-    table: Callable[[], dict[str, rows.Row]],
     row: str | None,
     counts: Collection[str],
     convention: Convention | None,
 ) -> int:
-    """What a claim counts, on a graph; the claim's own convention comes first."""
-    part = None if row is None else table()[row].ops
+    """What a claim counts, of a graph; the claim's own convention comes first."""
+    graph = subject.graph
+    part = None if row is None else subject.rows[row].ops
     ops = None if part is None else [graph.ops[i] for i in part]
     counts = counts or (convention.counts if convention else ())
     match claim.quantity:
@@ -208,9 +210,9 @@ def quantity(
         case "neurons":
             return measure.neurons(graph, ops)
         case "channels":
-            return table()[row].leaving[-1]
+            return subject.rows[row].leaving[-1]
         case "activation_bytes":
-            return 2 * prod(table()[row].leaving)  # 16-bit floats
+            return 2 * prod(subject.rows[row].leaving)  # 16-bit floats
         case "model_bytes":
             return 4 * measure.params(graph, counts or measure.PARAMS, ops)  # 32-bit
     raise AssertionError(claim.quantity)

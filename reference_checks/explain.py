@@ -145,7 +145,7 @@ def _parts(
     subject: Subject, whole: Claim, found: Sequence[tuple[Paper, Where, str | None, Claim]]
 ) -> Iterator[Part]:  # fmt: skip
     own = {row: claim for _, path, row, claim in found if path[0] == "tables" and row}
-    for row in subject.rows():
+    for row in subject.rows:
         claim = own.get(row)
         value = subject.measure(whole, row, claim.counts if claim else ())
         yield Part(row, value, claim and claim.printed)
@@ -276,7 +276,7 @@ class _Search:
             )
             return _whole(count(name, graph, part, counting) * counting.factor)
         subject = Subject(self.subject.networks, paper, variant, graph)
-        found = quantity(self.claim, graph, subject.rows, row, (), None)
+        found = quantity(subject, self.claim, row, (), None)
         return _whole(found * counting.factor)
 
 

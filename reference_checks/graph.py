@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -65,7 +66,7 @@ class Variable:
 
     @property
     def size(self) -> int:
-        return int(np.prod(self.shape, dtype=np.int64))
+        return prod(self.shape)
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,10 @@ class Op:
             raise GraphError(f"layer {self.layer!r}: unknown operation {self.kind!r}")
 
     def weight(self, role: str) -> Weight | None:
-        return next((w for w in self.weights if w.role == role), None)
+        for weight in self.weights:  # asked so often that a generator shows
+            if weight.role == role:
+                return weight
+        return None
 
     def but(self, **changes: Any) -> Op:
         """A copy with changes; `attrs` are merged, `weights` replaced by role."""
