@@ -148,6 +148,54 @@ def test_concatenation_in_another_order_is_another_network():
     assert not align(*graphs).isomorphic
 
 
+def branched(widths=(2, 2), outputs=(0, 1), named="") -> Graph:
+    """Convolutions beside each other, in the order of the outputs."""
+    net = Network(4, 4, 3)
+    arms = [net.conv(net.input, n, layer=f"{named}{k}") for k, n in enumerate(widths)]
+    return net.graph(*(arms[k] for k in outputs))
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "pairs", "why"),
+    [
+        (branched(), branched(), {0: 0, 1: 1}, "some ops are not paired: '1'"),
+        (branched(), branched((2, 2, 2), named="b"), {0: 0, 1: 1, 2: 2},
+         "some ops are not paired: 'b2'"),
+        (branched(), branched(named="b"), {0: 0, 1: 1, 2: 1}, "some ops are not paired: 'b1'"),
+        (branched(), branched((2, 3), named="b"), {0: 0, 1: 1, 2: 2},
+         "'1' and 'b1' do not compute the same"),
+        (branched(), branched(), {0: 0, 1: 2, 2: 1}, "the outputs are in another order"),
+    ],
+)  # fmt: skip
+def test_what_is_no_isomorphism_is_said(a, b, pairs, why):
+    """The first reason, with the layers of both."""
+    assert why == verify(a, b, pairs)
+
+
+def test_reads_and_shared_weights_that_differ_are_said():
+    """Pairs of equal ops, by number, of networks that are not the same."""
+    graphs = []
+    for source in (1, 2):
+        net = Network(4, 4, 2)
+        convs = [
+            net.conv(net.input, 2, layer="one"),
+            net.conv(net.input, 2, layer="two"),
+        ]
+        net.plus(net.act(source, layer="relu"), *convs)
+        graphs.append(net.graph())
+    same = {k: k for k in range(len(graphs[0].ops))}
+    assert "'relu' and 'relu' read different ops" == verify(*graphs, same)
+    one, two = twice((0, 1), 4), twice((2, 3), 4)
+    own = {k: k for k in range(len(one.ops))}
+    assert "'conv_0' and 'conv_1' share weights differently" == verify(one, two, own)
+    apart = Network(4, 4, 2)
+    x = apart.input
+    for _ in range(3):
+        x = apart.conv(x, 2)
+    said = "weights that are shared on one side are not on the other"
+    assert said == verify(apart.graph(), twice((0, 1)), {k: k for k in range(4)})
+
+
 def test_outputs_in_another_order_are_another_network():
     net = Network(4, 4, 3)
     a, b = net.act(net.input, "relu"), net.act(net.input, "tanh")

@@ -10,6 +10,7 @@ import pytest
 from conftest import ROOT, official_tiny
 
 from reference_checks.cli import main
+from reference_checks.cli.running import left
 
 IMPORTS = """\
 import sys
@@ -328,6 +329,21 @@ def test_a_log_says_how_much_is_left(here, capsys):
     first, second = err.splitlines()[:2]
     assert first.startswith("[1/2] tiny/tiny/paper, about ")
     assert "[2/2] tiny/tiny/keras:Tiny" == second
+
+
+def test_what_is_left_counts_units_that_run_a_network_apart():
+    """A hundred quick units say nothing of how long forty networks take."""
+    quick, networks = [0.1] * 100, [30.0] * 2
+    assert ", 40 networks still to be run" == left(
+        10, {False: quick, True: []}, {False: 100, True: 40}
+    )
+    assert ", about 19 min left" == left(
+        70, {False: quick, True: networks}, {False: 0, True: 38}
+    )
+    assert ", about 9 min left" == left(  # two side by side
+        35, {False: quick, True: networks}, {False: 100, True: 38}
+    )
+    assert "" == left(1000, {False: quick, True: networks * 20}, {False: 0, True: 0})
 
 
 def test_output_has_no_colour_where_nobody_wants_it(here, capsys, monkeypatch):

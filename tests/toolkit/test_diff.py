@@ -312,6 +312,43 @@ def test_an_op_that_reads_another_one_is_a_difference():
     assert "reads" in change.what
 
 
+def said(*graphs: Graph) -> list[str]:
+    """The changes in words, of networks that are not otherwise different."""
+    return [str(change) for change in diff(*graphs).changes]
+
+
+def arms(*order: int, outputs: tuple[int, ...] = ()) -> Graph:
+    """Three unlike branches of one map, concatenated in an order."""
+    net = Network(4, 4, 2)
+    x = net.act(net.conv(net.input, 2, layer="stem"))
+    branch = [net.conv(x, 2, 2 * k + 1, layer=f"arm_{k}") for k in range(3)]
+    end = net.concat([branch[k] for k in order], layer="join")
+    return net.graph(*(branch[k] for k in outputs), end)
+
+
+def test_what_is_read_in_another_order_is_said():
+    """Which matters to a concatenation, and not to a sum."""
+    expected = ["join ↔ join: concat: inputs in another order"]
+    assert expected == said(arms(0, 1, 2), arms(2, 1, 0))
+
+
+def test_what_is_read_instead_is_said():
+    """With the layers of both sides; what has no counterpart is a change of its own."""
+    found = said(arms(0, 1, 2), arms(0, 1, 1))
+    assert found[-1].startswith("join ↔ join: concat: ")
+    found = said(arms(0, 0, 1, 2), arms(0, 1, 1, 2))
+    assert [
+        "join ↔ join: concat: reads arm_0 only in A, reads arm_1 only in B"
+    ] == found
+
+
+def test_an_output_more_is_said():
+    """Of either side, where the other has fewer."""
+    one, two = arms(0, 1, 2), arms(0, 1, 2, outputs=(1,))
+    assert ["arm_1 ↔ arm_1: conv: an output only in B"] == said(one, two)
+    assert ["arm_1 ↔ arm_1: conv: an output only in A"] == said(two, one)
+
+
 def test_a_diff_is_data():
     found = diff(resnet(), resnet(stride_on=2), ROWS).as_dict()
     assert not found["same"]

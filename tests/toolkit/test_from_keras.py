@@ -74,7 +74,7 @@ def layer_normalised(op, x, gamma=1.0, beta=0.0):
 def activated(op, x):
     arguments = {k: v for k, v in op.attrs.items() if k not in ("function", "slope")}
     if op.attrs["function"] == "leaky_relu":
-        arguments["negative_slope"] = op.attrs.get("slope", 0.2)
+        arguments["negative_slope"] = op.attrs["slope"]
     function = getattr(keras.activations, op.attrs["function"])
     return keras.ops.convert_to_numpy(function(x.astype("float32"), **arguments))
 
@@ -151,7 +151,7 @@ def same_as_keras(model, low=-2.0):
     inputs = [rng.uniform(low, 2, (2, *t.shape[1:])) for t in model.inputs]
     given = [x.astype("float32") for x in inputs]
     expected = keras.tree.flatten(model(given if len(given) > 1 else given[0]))
-    found = evaluate(graph, Stored(model), *inputs)
+    found = evaluate(graph, Stored(dict(enumerate(model.weights))), *inputs)
     for ours, theirs in zip(found, expected, strict=True):
         np.testing.assert_allclose(
             keras.ops.convert_to_numpy(theirs), ours, rtol=2e-4, atol=2e-5
@@ -305,6 +305,13 @@ READ_OPERATIONS = {
     "Gelu": [ops.gelu, lambda x: ops.gelu(x, approximate=False)],
     "Softmax": [ops.softmax, lambda x: ops.softmax(x, axis=1)],
     "Exp": [ops.exp],
+    "LeakyRelu": [
+        lambda x: ops.leaky_relu(x - 1), lambda x: ops.leaky_relu(x - 1, 0.3)
+    ],
+    "Elu": [lambda x: ops.elu(x - 1)],
+    "Selu": [lambda x: ops.selu(x - 1)],
+    "Softplus": [lambda x: ops.softplus(x - 1)],
+    "Softsign": [lambda x: ops.softsign(x - 1)],
 }  # fmt: skip
 
 
