@@ -72,7 +72,8 @@ def step(graph: Graph, values: Values, x: np.ndarray, seed: int) -> Step:
         )
         after = {(i, "after"): np.ravel(ops.convert_to_numpy(held[i])) for i in moved}
     gradients = {
-        (i, "gradient"): np.ravel(g) for i, g in zip(trained, found, strict=True)
+        (i, "gradient"): np.ravel(ops.convert_to_numpy(g))
+        for i, g in zip(trained, found, strict=True)
     }
     return after | gradients
 
