@@ -71,7 +71,8 @@ def _table(head: Sequence[str], rows: Iterator[Sequence[str]]) -> Iterator[str]:
 
 
 def _share(number: int, total: int) -> str:
-    return f"{number} ({100 * number / total:.0f} %)" if total else "–"
+    # Rounded down: all but one are not 100 %.
+    return f"{number} ({100 * number // total} %)" if total else "–"
 
 
 def _summary(
