@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from itertools import count
 
 import pytest
 from conftest import ROOT, official_tiny
 
-from reference_checks.cli import main
+from reference_checks.cli import main, running
 from reference_checks.cli.running import left
+from reference_checks.results import Results
 
 IMPORTS = """\
 import sys
@@ -395,6 +397,20 @@ def test_an_interrupted_run_keeps_what_is_finished_and_resumes(
     for record in (*whole["records"], *resumed["records"]):
         record.pop("seconds")
     assert whole["records"] == resumed["records"]
+
+
+@pytest.mark.parametrize(("seconds", "done"), [(0.0, [0, 2]), (2.0, [0, 1, 2, 2])])
+def test_results_are_written_after_what_took_long_and_at_the_end(
+    seconds, done, here, capsys, monkeypatch
+):
+    """Units that take no time are not worth a file of all results each."""
+    clock, written, write = count(step=seconds), [], Results.write
+    monkeypatch.setattr(running, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(
+        Results, "write", lambda r, path: written.append(len(r.done)) or write(r, path)
+    )
+    assert 0 == run(capsys, "check", "--static", "--json", RESULTS)[0]
+    assert done == written
 
 
 def test_a_unit_runs_again_when_its_spec_or_code_changed(here, capsys, monkeypatch):
