@@ -82,7 +82,8 @@ def left(
     of them come late, so that before the first of them no time can be said.
     """
     if ahead[True] and not took[True]:
-        return f", {ahead[True]} networks still to be run"
+        networks = "network" + "s" * (ahead[True] != 1)
+        return f", {ahead[True]} {networks} still to be run"
     if not any(ahead.values()):
         return ""
     rest = sum(ahead[runs] * sum(t) / max(len(t), 1) for runs, t in took.items())

@@ -339,6 +339,9 @@ def test_what_is_left_counts_units_that_run_a_network_apart():
     assert ", 40 networks still to be run" == left(
         10, {False: quick, True: []}, {False: 100, True: 40}
     )
+    assert ", 1 network still to be run" == left(
+        10, {False: quick, True: []}, {False: 0, True: 1}
+    )
     assert ", about 19 min left" == left(
         70, {False: quick, True: networks}, {False: 0, True: 38}
     )
