@@ -30,6 +30,10 @@ def partial(a: Graph, b: Graph) -> dict[int, int]:
     _describe(match.a, match.b)
     for i, j in zip(a.inputs, b.inputs, strict=False):
         match.pair(i, j)
+    # What is equal from either end on comes first: of equal blocks in a row the next but one
+    # may look more like one beside a change than its own counterpart does.
+    _forwards(match)
+    _backwards(match)
     _unique(match)
     _forwards(match)
     _backwards(match)
@@ -204,7 +208,7 @@ def _backwards(match: _Match) -> None:
 
     def key(side: _Side, index: int, to: dict[int, int]) -> tuple | None:
         reads = [(to.get(k), place) for k, place in side.readings[index]]
-        if any(k is None for k, _ in reads):
+        if not reads or any(k is None for k, _ in reads):
             return None
         return (side.tokens[index], *sorted(reads))
 

@@ -7,6 +7,7 @@ import json
 import random
 import zipfile
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ def _changed(tree: Any, rng: random.Random) -> Any:
         container, key = rng.choice(_places(tree, []))
         match rng.randrange(7):
             case 0:
-                container[key] = rng.choice(VALUES)
+                container[key] = deepcopy(rng.choice(VALUES))  # it may be changed next
             case 1:
                 container[key] = rng.choice(TEXTS)
             case 2 if isinstance(container, dict):

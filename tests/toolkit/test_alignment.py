@@ -369,6 +369,32 @@ def test_blocks_that_one_side_lacks_are_left_out_and_nothing_else(blocks, more):
     assert all(a.ops[i].signature == b.ops[j].signature for i, j in found.items())
 
 
+def test_a_change_before_equal_blocks_does_not_move_them():
+    """Without the projection the second block looks like the first: both follow the pooling."""
+    graphs = []
+    for dropped in (True, False):
+        net = Network(16, 16, 4)
+        x = net.act(net.conv(net.input, 4, layer="stem"))
+        y = net.pool(net.norm(net.conv(x, 4, layer="wide")), 3, 2, layer="pool")
+        if dropped:
+            x = y
+        else:
+            shortcut = net.norm(net.conv(x, 4, 1, 2, 0, layer="shortcut"), "norm")
+            x = net.plus(shortcut, y, layer="sum")
+        for block in range(6):
+            y = x
+            for part in range(3):
+                y = net.norm(net.conv(net.act(y), 4, layer=f"{block}_{part}"))
+            x = net.plus(y, x, layer=f"{block}_sum")
+        graphs.append(net.graph(net.act(x)))
+    a, b = graphs
+    found = partial.partial(a, b)
+    left = [op.layer for j, op in enumerate(b.ops) if j not in {*found.values()}]
+    assert ["shortcut", "norm", "sum"] == left
+    convs = [(i, j) for i, j in found.items() if a.ops[i].kind == "conv"]
+    assert all(a.ops[i].layer == b.ops[j].layer for i, j in convs)
+
+
 @given(architectures, architectures)
 @few
 def test_pairs_of_different_networks_are_of_one_kind_and_used_once(first, second):
@@ -393,6 +419,22 @@ def test_two_poolings_of_a_wide_map_are_paired_by_what_reads_them():
     names = {a.ops[i].layer: b.ops[j].layer for i, j in found.items()}
     assert ("reduce", "three") == (names["reduce"], names["three"])
     assert "one" not in names
+
+
+def test_an_op_that_nobody_reads_has_no_counterpart():
+    """An importer may leave one; the rest is paired as without it."""
+    graphs = []
+    for dead in (True, False):
+        net = Network(8, 8, 4)
+        x = net.conv(net.input, 4, layer="first")
+        if dead:
+            net.conv(x, 6, layer="dead")
+        x = net.conv(x, 4, 3 if dead else 5, layer="second")
+        graphs.append(net.graph(net.act(x)))
+    a, b = graphs
+    found = partial.partial(a, b)
+    assert ["dead"] == [op.layer for i, op in enumerate(a.ops) if i not in found]
+    assert all(a.ops[i].kind == b.ops[j].kind for i, j in found.items())
 
 
 # Cost -------------------------------------------------------------------------------------
