@@ -11,12 +11,15 @@ from typing import Any
 from reference_checks.cli.common import console
 from reference_checks.load import Paper
 
+UNWRITTEN = 1.0
+"""Seconds of work that may be lost with the process: all results are written each time."""
+
 
 def run(
     units: Sequence[Any], papers: Mapping[str, Paper], options: Any, results: Any,
     path: Path | None, processes: int,
 ) -> tuple[Any, list[str], bool]:  # fmt: skip
-    """The units' records added to the results, written after each.
+    """The units' records added to the results, written as they come.
 
     Also what is wrong with the input, and whether all units ran to their end.
     """
@@ -28,7 +31,8 @@ def run(
         return results, [], True
     from reference_checks.processes import run_units
 
-    errors, complete, start = [], True, monotonic()
+    errors, complete = [], True
+    start = written = monotonic()
     took: dict[bool, list[float]] = {True: [], False: []}
     ahead = Counter(map(options.runs, waiting))
     terminal = console(stderr=True)
@@ -54,13 +58,17 @@ def run(
                 results = results.with_unit(
                     name, known, outcome.records, outcome.networks
                 )
-                if path is not None:
+                if path is not None and monotonic() - written >= UNWRITTEN:
                     results.write(path)
+                    written = monotonic()
         except KeyboardInterrupt:
             if path is not None:
                 kept = len(results.done)
                 terminal.print(f"{kept} units are kept in {path}; go on with --resume")
             raise
+        finally:
+            if path is not None:
+                results.write(path)
     return results, errors, complete
 
 
@@ -74,7 +82,8 @@ def left(
     of them come late, so that before the first of them no time can be said.
     """
     if ahead[True] and not took[True]:
-        return f", {ahead[True]} networks still to be run"
+        networks = "network" + "s" * (ahead[True] != 1)
+        return f", {ahead[True]} {networks} still to be run"
     if not any(ahead.values()):
         return ""
     rest = sum(ahead[runs] * sum(t) / max(len(t), 1) for runs, t in took.items())
