@@ -25,7 +25,7 @@ from reference_checks.device import Device
 from reference_checks.errors import InputError
 from reference_checks.measured import Network
 from reference_checks.record import Record, Verdict
-from reference_checks.spec import Deviation, Erratum, Silent
+from reference_checks.spec import Deviation, Erratum, OneSource, Silent
 from reference_checks.whole_file import whole_file
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ class Identity:
     no_official: str | None = None
     variants: Mapping[str, str] = field(default_factory=dict)
     silent: list[Silent] = field(default_factory=list)
+    one_source: list[OneSource] = field(default_factory=list)
     deviations: Mapping[str, Deviation] = field(default_factory=dict)
     errata: Mapping[str, Erratum] = field(default_factory=dict)
     source: str = ""
@@ -108,6 +109,7 @@ def identity(paper: Paper) -> Identity:
         no_official=spec.no_official,
         variants={id: variant.name for id, variant in spec.variants.items()},
         silent=spec.silent,
+        one_source=spec.one_source,
         deviations=spec.deviations,
         errata=spec.errata,
         source=paper.source,

@@ -77,8 +77,9 @@ class Search:
         base = self.value(plain)
         alone: dict[str, Value | None] = {}
         fits, working, seen, pairs = [], [], set(), 0
-        searched = list(self.another_size(number, base))
-        for cause in (*self.known(number), *searched):
+        known = self.known(number)
+        searched = [c for c in self.another_size(number, base) if c not in known]
+        for cause in (*known, *searched):
             counting = cause.on(plain)
             value = alone[cause.what] = self.value(counting)
             if value in (None, base) or (value, cause.kind) in seen:
@@ -151,11 +152,14 @@ class Search:
     def misprint(self, base: Value | None) -> Iterator[Fit]:
         """Two neighbouring digits in the wrong order."""
         text = self.claim.printed
-        for left, right in pairwise(range(len(text))):
+        end = text.find("10^") if "10^" in text else len(text)  # not in an exponent
+        places = [index for index, sign in enumerate(text[:end]) if sign.isdigit()]
+        for left, right in pairwise(places):
             one, other = text[left], text[right]
-            if base is None or not (one + other).isdigit() or one == other:
+            if base is None or one == other:
                 continue
-            swapped = text[:left] + other + one + text[right + 1 :]
+            between = text[left + 1 : right]  # a point, perhaps
+            swapped = text[:left] + other + between + one + text[right + 1 :]
             number = printed.read(swapped, self.claim.unit)
             what = f"two digits swapped in print: {swapped}"
             yield Fit((what,), None, base, printed.verdict(number, base))
