@@ -6,10 +6,10 @@ from dataclasses import replace
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from interpreter import distance, evaluate, random_inputs, random_values
-from networks import Network, Spelling, architectures
+from networks import Network, Spelling, architectures, examples
 
 from reference_checks import alignment, partial
 from reference_checks.alignment import Ambiguous, align, colours, verify
@@ -17,7 +17,7 @@ from reference_checks.graph import Graph, tidy
 from reference_checks.rewrites import canonical
 from reference_checks.transfer import transfer
 
-few = settings(max_examples=40, deadline=None)
+few = examples(40)
 randoms = st.randoms(use_true_random=False)
 
 
@@ -158,7 +158,7 @@ def branched(widths=(2, 2), outputs=(0, 1), named="") -> Graph:
 @pytest.mark.parametrize(
     ("a", "b", "pairs", "why"),
     [
-        (branched(), branched(), {0: 0, 1: 1}, "some ops are not paired: '1'"),
+        (branched(), branched(named="b"), {0: 0, 1: 1}, "some ops are not paired: '1'"),
         (branched(), branched((2, 2, 2), named="b"), {0: 0, 1: 1, 2: 2},
          "some ops are not paired: 'b2'"),
         (branched(), branched(named="b"), {0: 0, 1: 1, 2: 1}, "some ops are not paired: 'b1'"),
@@ -241,8 +241,18 @@ def shared_layer(net: Network, x: int, random: Random) -> int:
     return net.plus(len(net.ops) - 1, once, net.act(other, "tanh"))
 
 
+def crossed(net: Network, x: int, random: Random) -> int:
+    """Pairs of equal convolutions of pairs of sums of pairs of equal convolutions."""
+    above = [[net.conv(x, 4, kernel) for _ in range(2)] for kernel in (1, 3)]
+    sums = [net.plus(a, b) for a, b in zip(above[0], random.sample(above[1], 2))]
+    below = [
+        [net.conv(y, 4, kernel) for y in random.sample(sums, 2)] for kernel in (1, 3)
+    ]
+    return net.plus(*(net.act(net.plus(*pair)) for pair in zip(*below)))
+
+
 ADVERSARIES = (
-    equal_siblings, squeezes, parallel_arms, fused_projections, shared_layer,
+    equal_siblings, squeezes, parallel_arms, fused_projections, shared_layer, crossed,
 )  # fmt: skip
 adversaries = st.lists(st.sampled_from(ADVERSARIES), min_size=1, max_size=3)
 
@@ -314,20 +324,23 @@ def test_a_read_that_is_elsewhere_is_never_an_isomorphism(blocks, random, data):
 rings = st.lists(st.integers(3, 5), min_size=1, max_size=3)
 
 
-def ringed(lengths: list[int]) -> Graph:
-    """Equal convolutions, each in the sums of two neighbours of its ring."""
+def ringed(lengths: list[int], random: Random) -> Graph:
+    """Equal convolutions, each in the sums of two neighbours of its ring, in any order."""
     edges, start = [], 0
+    places = random.sample(range(sum(lengths)), sum(lengths))
     for length in lengths:
-        edges += [(start + k, start + (k + 1) % length) for k in range(length)]
+        ring = places[start : start + length]
+        edges += [(ring[k - 1], ring[k]) for k in range(length)]
         start += length
+    random.shuffle(edges)
     return siblings(start, edges)
 
 
 @few
-@given(rings, rings)
-def test_rings_of_equal_siblings_are_one_network_or_refused(first, second):
+@given(rings, rings, randoms)
+def test_rings_of_equal_siblings_are_one_network_or_refused(first, second, random):
     """Every op looks the same in all of them; only the same rings are paired."""
-    a, b = ringed(first), ringed(second)
+    a, b = ringed(first, random), ringed(second, random)
     if sorted(first) == sorted(second):
         assert align(a, b).isomorphic
     elif sum(first) != sum(second):
@@ -335,6 +348,30 @@ def test_rings_of_equal_siblings_are_one_network_or_refused(first, second):
     else:
         with pytest.raises(Ambiguous, match="could be any of"):
             align(a, b)
+
+
+@few
+@given(rings, randoms)
+def test_a_ring_is_its_own_however_it_is_numbered(lengths, random):
+    """Neither what is read nor what reads says where to begin: any place is tried."""
+    assert align(ringed(lengths, random), ringed(lengths, random)).isomorphic
+
+
+def test_ties_that_what_reads_decides_are_not_guessed(monkeypatch):
+    """Each guess would refine all colours again."""
+    monkeypatch.setattr(
+        alignment, "_individualised", lambda *args: pytest.fail("guessed")
+    )
+    pairs = [(2 * k, 2 * k + 1) for k in range(8)]
+    others = [(k, k + 8) if k % 3 else (k + 8, k) for k in range(8)]
+    assert align(siblings(16, pairs), siblings(16, others)).isomorphic
+
+
+def test_a_pairing_that_is_never_right_is_refused_with_the_reason(monkeypatch):
+    """Planted: nothing ties, and `verify` says no all the same."""
+    monkeypatch.setattr(alignment, "verify", lambda *args: "planted")
+    with pytest.raises(Ambiguous, match=r"^planted$"):
+        align(tower(2), tower(2))
 
 
 # Graphs that differ -----------------------------------------------------------------------

@@ -6,17 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from interpreter import distance, evaluate, random_inputs, random_values
-from networks import Network, Spelling, architectures
+from networks import Network, Spelling, architectures, examples
 
 from reference_checks.alignment import Alignment, align
 from reference_checks.graph import Graph, Variable
 from reference_checks.rewrites import canonical
 from reference_checks.transfer import Transfer, TransferError, transfer
 
-few = settings(max_examples=40, deadline=None)
+few = examples(40)
 randoms = st.randoms(use_true_random=False)
 
 
