@@ -1,8 +1,8 @@
 """The results file: every record of a run, the papers they are about, and where it ran.
 
 Checks emit records, and everything that is shown is rendered from this one file.  It is
-written whole and atomically, after every unit of work that takes long and at the end, so
-an interrupted run resumes: a unit whose digest stands under `done` need not run again.
+written whole and atomically, after every network that is run, static checks once a second,
+so an interrupted run resumes: a unit whose digest stands under `done` need not run again.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ from typing import Any
 from reference_checks.cli.common import console
 from reference_checks.load import Paper
 
-UNWRITTEN = 1.0
-"""Seconds of work that may be lost with the process: all results are written each time."""
+SELDOM = 1.0
+"""Seconds between writing the results of static checks: all results are written each time."""
 
 
 def run(
@@ -20,6 +20,8 @@ def run(
     path: Path | None, processes: int,
 ) -> tuple[Any, list[str], bool]:  # fmt: skip
     """The units' records added to the results, written as they come.
+
+    A network that was run is written at once; of static checks, a kill may cost a second.
 
     Also what is wrong with the input, and whether all units ran to their end.
     """
@@ -58,7 +60,7 @@ def run(
                 results = results.with_unit(
                     name, known, outcome.records, outcome.networks
                 )
-                if path is not None and monotonic() - written >= UNWRITTEN:
+                if path is not None and (runs or monotonic() - written >= SELDOM):
                     results.write(path)
                     written = monotonic()
         except KeyboardInterrupt:
