@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from reference_checks.execute import apply, by, lrn_divisor
+from reference_checks.execute import SELU, apply, by, lrn_divisor
 from reference_checks.graph import Op
 
 DOUBT = 1e-9
@@ -29,7 +29,7 @@ ELEMENTWISE = 16
 FEW = 4
 """Roundings besides the reduction's: of a bias, and of a weight that a rewrite has moved."""
 STEEPEST = 1.5
-"""The largest slope of any activation: hard swish's, at 3."""
+"""The largest slope of the activations that are not named apart: hard swish's, at 3."""
 
 EXACT = frozenset(
     {
@@ -118,7 +118,7 @@ def _size(
         case "layer_norm":
             return _layer_norm_size(op, x, size, positive)
         case "activation":
-            return _activation_size(op, size, ops.abs(y))
+            return _activation_size(op, x, size, ops.abs(y))
         case "scale":
             return size * ops.abs(by(op, weights, x))
         case "shift":
@@ -135,13 +135,18 @@ def _size(
     return apply(op, sizes, positive)
 
 
-def _activation_size(op: Op, size: Any, y: Any) -> Any:
+def _activation_size(op: Op, x: Any, size: Any, y: Any) -> Any:
     match op.attrs["function"]:
         case "softmax":  # an error of what arrives is a factor of what leaves
             largest = ops.max(size, axis=op.attrs["axis"], keepdims=True)
             return y * (1 + 2 * largest)
         case "exponential":
             return y * (1 + size)
+        case "leaky_relu":
+            return max(1.0, abs(op.attrs["slope"])) * size + y
+        case "elu" | "selu":  # e^x may be rounded before 1 is taken from it
+            steepest = SELU[0] * SELU[1] if op.attrs["function"] == "selu" else 1.0
+            return steepest * (size + ops.cast(x < 0, y.dtype)) + y
     return STEEPEST * size + y
 
 

@@ -17,6 +17,19 @@ from keras import ops
 
 from reference_checks.graph import Graph, GraphError, Op, Values
 
+SELU = 1.0507009873554805, 1.6732632423543772
+"""Scale and alpha (Klambauer et al. 2017), of which mean 0 and variance 1 are the fixed point."""
+
+
+def _elu(x: Any) -> Any:
+    return ops.where(x > 0, x, ops.expm1(ops.minimum(x, 0.0)))
+
+
+def _selu(x: Any) -> Any:
+    scale, alpha = SELU
+    return scale * ops.where(x > 0, x, alpha * _elu(x))
+
+
 FUNCTIONS = {
     "relu": ops.relu,
     "relu6": ops.relu6,
@@ -28,6 +41,9 @@ FUNCTIONS = {
     "hard_silu": lambda x: x * ops.clip(x / 6 + 0.5, 0.0, 1.0),
     "exponential": ops.exp,
     "softplus": ops.softplus,
+    "softsign": lambda x: x / (1 + ops.abs(x)),
+    "elu": _elu,
+    "selu": _selu,
 }
 
 
@@ -182,6 +198,8 @@ def _activation(x: Any, op: Op) -> Any:
     match op.attrs["function"]:
         case "softmax":
             return ops.softmax(x, axis=op.attrs["axis"])
+        case "leaky_relu":
+            return ops.where(x > 0, x, op.attrs["slope"] * x)
         case "gelu" if op.attrs["approximate"]:
             return 0.5 * x * (1 + ops.tanh(sqrt(2 / pi) * (x + 0.044715 * x**3)))
         case "gelu":

@@ -138,7 +138,7 @@ def _parts(
     subject: Subject, whole: Claim, found: Sequence[tuple[Paper, Where, str | None, Claim]]
 ) -> Iterator[Part]:  # fmt: skip
     own = {row: claim for _, path, row, claim in found if path[0] == "tables" and row}
-    for row in subject.rows():
+    for row in subject.rows:
         claim = own.get(row)
         value = subject.measure(whole, row, claim.counts if claim else ())
         yield Part(row, value, claim and claim.printed)

@@ -62,8 +62,7 @@ def run(
     trained, rate = training.training_step(theirs, x, seed)
     absorbed = list(_absorbed(pair, b, trained, where))
     del trained
-    after = dict(theirs.values)
-    theirs.release()
+    after = theirs.release()
 
     ours.assign(mine)
     del mine

@@ -215,7 +215,7 @@ class Search:
             )
             return _whole(count(name, graph, part, counting) * counting.factor)
         subject = Subject(self.subject.networks, paper, variant, graph)
-        found = quantity(self.claim, graph, subject.rows, row, (), None)
+        found = quantity(subject, self.claim, row, (), None)
         return _whole(found * counting.factor)
 
 

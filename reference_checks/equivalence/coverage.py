@@ -13,6 +13,9 @@ from reference_checks.rewrites import canonical
 PIECES = {
     "relu": (0.0,),
     "leaky_relu": (0.0,),
+    "elu": (0.0,),
+    "selu": (0.0,),
+    "softsign": (0.0,),
     "relu6": (0.0, 6.0),
     "hard_sigmoid": (0.0, 1.0),
     "hard_silu": (0.0, 3.0),

@@ -29,13 +29,13 @@ ACTIVATIONS: dict[str, dict[str, Any]] = {
         "softplus",
         "softsign",
         "exponential",
-        "leaky_relu",
         "linear",
     ]
 }
 ACTIVATIONS |= {
     "swish": {"function": "silu"},
     "hard_swish": {"function": "hard_silu"},
+    "leaky_relu": {"function": "leaky_relu", "slope": 0.2},
     "gelu": {"function": "gelu", "approximate": False},
     "softmax": {"function": "softmax", "axis": -1},
 }

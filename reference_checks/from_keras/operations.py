@@ -103,6 +103,10 @@ def _function(reader: Reader, operation, ins, shape, arguments) -> int:
         attrs["approximate"] = bool(operation.approximate)
     if name == "Softmax":
         attrs["axis"] = operation.axis
+    if name == "LeakyRelu":
+        attrs["slope"] = float(operation.negative_slope)
+    if name == "Elu" and operation.alpha != 1:
+        raise GraphError(f"layer {operation.name!r}: ELU with alpha {operation.alpha}")
     return reader.emit("activation", ins, shape, operation.name, **attrs)
 
 
@@ -187,6 +191,8 @@ FUNCTIONS = {
     "Relu": "relu", "Relu6": "relu6", "Sigmoid": "sigmoid", "Tanh": "tanh",
     "Silu": "silu", "HardSilu": "hard_silu", "HardSigmoid": "hard_sigmoid",
     "Gelu": "gelu", "Softmax": "softmax", "Exp": "exponential",
+    "LeakyRelu": "leaky_relu", "Elu": "elu", "Selu": "selu", "Softplus": "softplus",
+    "Softsign": "softsign",
 }  # fmt: skip
 
 OPERATIONS: dict[str, Callable] = {

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from networks import Network, Spelling, architectures, odd_network
 
 from reference_checks.execute import outputs
+from reference_checks.from_keras import ACTIVATIONS
+from reference_checks.from_keras.operations import FUNCTIONS
 from reference_checks.graph import GraphError
 
 
@@ -36,6 +38,21 @@ def test_odd_operations_are_run_as_defined(dtype):
     (found,) = outputs(graph, values, x.astype(dtype))
     assert found.dtype == dtype
     assert interpreter.distance(found, expected) < 1e3 * np.finfo(dtype).eps
+
+
+READ = {a["function"]: a for a in ACTIVATIONS.values() if a["function"] != "linear"}
+
+
+@pytest.mark.parametrize("function", READ)
+def test_every_activation_that_is_read_is_run_as_defined(function):
+    """On both sides of its kinks; operations are read as no others."""
+    assert set(FUNCTIONS.values()) <= set(READ)
+    net = Network(50)
+    net.act(net.input, **READ[function])
+    x = np.linspace(-8, 8, 50)[None]
+    (expected,) = interpreter.evaluate(net.graph(), {}, x)
+    (found,) = outputs(net.graph(), {}, x)
+    assert interpreter.distance(found, expected) < 1e-15
 
 
 def test_what_cannot_be_run_is_refused():

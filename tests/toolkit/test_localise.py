@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from keras import layers, ops
 from networks import Network, Spelling, architectures, odd_network
 
-from reference_checks import equivalence, localise, precision
+from reference_checks import equivalence, execute, localise, precision
 from reference_checks.alignment import align
 from reference_checks.bounds import Traced, allowed, traced
 from reference_checks.execute import outputs, weights_of
@@ -102,6 +102,9 @@ def test_odd_operations_are_within_their_bounds(dtype, carried):
     x = net.layer_norm(net.conv(net.input, 8))
     for function in ("exponential", "softplus", "erf", "tanh", "hard_silu", "softmax"):
         x = net.act(x, function)
+    for function in ("elu", "selu", "softsign"):
+        x = net.act(net.conv(x, 8), function)
+    net.act(x, "leaky_relu", slope=3.0)
     assert_bounds_hold(net.graph(), dtype, carried)
 
 
@@ -408,16 +411,17 @@ def test_the_picture_that_differs_most_is_looked_at():
     assert slice(2, 3) == localise.differing_most([(right, right), (wrong, right)])
 
 
-def test_what_cannot_be_run_is_not_localised():
+def test_what_cannot_be_run_is_not_localised(monkeypatch):
     """And the layer is named; the comparison that failed has failed all the same."""
 
     def odd():
         x = inputs = keras.Input((8, 8, 3))
-        return keras.Model(inputs, layers.Activation("leaky_relu", name="odd")(x))
+        return keras.Model(inputs, layers.Activation("softsign", name="odd")(x))
 
+    monkeypatch.delitem(execute.FUNCTIONS, "softsign")
     one, x = side("ours", odd)
     said = localise.localise(lambda: (one, one), x)
-    assert "not localised: layer 'odd': leaky_relu is not run" == said
+    assert "not localised: layer 'odd': softsign is not run" == said
 
 
 def test_memory_that_does_not_do_is_no_reason_to_lose_the_failure(monkeypatch):
