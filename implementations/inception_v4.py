@@ -79,14 +79,17 @@ def layer(x, step, name):
     return layers.ReLU(name=name + "_relu")(x)
 
 
-def module(x, step, name, scale, relu=True):
+def modules(x, repeats, branches, name, scale, plain_end=False):
     """Branches; with a scale, the cheap module of Figure 20: expanded linearly and added."""
-    y = layer(x, step, name)
     if scale is None:
-        return y
-    y = layers.Conv2D(x.shape[-1], 1, name=name + "_linear")(y)
-    x = layers.Add(name=name + "_add")([x, scale * y])
-    return layers.ReLU(name=name + "_relu")(x) if relu else x
+        return chain(x, repeats * [branches], name)
+    for i in range(1, repeats + 1):
+        end = plain_end and i == repeats
+        y = layer(x, branches, f"{name}_{i}")
+        y = layers.Conv2D(x.shape[-1], 1, name=f"{name}_{i}_linear")(y)
+        x = layers.Add(name=f"{name}_{i}_add")([x, (1.0 if end else scale) * y])
+        x = x if end else layers.ReLU(name=f"{name}_{i}_relu")(x)
+    return x
 
 
 def build(variant, *, input_shape=(299, 299, 3), classes=1000, released=False, plain_end=False):
@@ -98,15 +101,11 @@ def build(variant, *, input_shape=(299, 299, 3), classes=1000, released=False, p
         stem, a, b, c = RELEASED, 2 * a, 2 * b, 2 * c
     inputs = Input(input_shape)
     x = chain(inputs, stem, "stem")
-    for i in range(1, a + 1):
-        x = module(x, module_a, f"inception_a_{i}", scales[0])
+    x = modules(x, a, module_a, "inception_a", scales[0])
     x = layer(x, reduction_a, "reduction_a")
-    for i in range(1, b + 1):
-        x = module(x, module_b, f"inception_b_{i}", scales[1])
+    x = modules(x, b, module_b, "inception_b", scales[1])
     x = layer(x, reduction_b, "reduction_b")
-    for i in range(1, c + 1):
-        end = plain_end and i == c
-        x = module(x, module_c, f"inception_c_{i}", 1.0 if end else scales[2], relu=not end)
+    x = modules(x, c, module_c, "inception_c", scales[2], plain_end)
     if released:
         x = layer(x, (1536, 1), "inception_c_end")
     x = layers.GlobalAveragePooling2D(name="average_pool")(x)

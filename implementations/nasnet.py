@@ -70,12 +70,13 @@ def fit(x, size, filters, name):
     return x if x.shape[-1] == filters else conv(x, filters, 1, 1, name)
 
 
-def operate(x, operation, kernel, filters, stride, name, padding):
-    """Separable convolutions are applied twice (Appendix A.4)."""
+def operate(x, operation, kernel, filters, stride, name, padded=None):
+    """Separable convolutions are applied twice (Appendix A.4); pools of stride 2 may be padded."""
     if operation == "separable":
         x = conv(x, filters, kernel, stride, name + "_1", layers.SeparableConv2D)
         return conv(x, filters, kernel, 1, name + "_2", layers.SeparableConv2D)
     if operation in POOLS:
+        x, padding = (x, "same") if stride == 1 or padded is None else (padded, "valid")
         x = POOLS[operation](kernel, stride, padding=padding, name=name)(x)
     return fit(x, x.shape[1], filters, name + "_fit")
 
@@ -83,19 +84,16 @@ def operate(x, operation, kernel, filters, stride, name, padding):
 def cell(g, h, kind, filters, name, stride=1, pad_pools=False):
     """Figure 4: blocks of what left the two cells before, and of earlier blocks."""
     leaving, blocks = kind
-    g = h if g is None else fit(g, h.shape[1], filters, name + "_g")
-    states = {"g": g, "h": conv(h, filters, 1, 1, name + "_h")}
-    if pad_pools:
+    g = h if g is h else fit(g, h.shape[1], filters, name + "_g")
+    states, padded = {"g": g, "h": conv(h, filters, 1, 1, name + "_h")}, None
+    if pad_pools:  # all pools of stride 2 are on h
         edge = (h.shape[1] % 2, 1)
-        states["padded"] = layers.ZeroPadding2D((edge, edge), name=name + "_pad")(states["h"])
+        padded = layers.ZeroPadding2D((edge, edge), name=name + "_pad")(states["h"])
     for block, *pair in blocks:
         sides = []
         for side, (operation, kernel, state) in zip(("left", "right"), pair):
-            strides = stride if state in "gh" else 1
-            padded = pad_pools and strides > 1 and operation in POOLS
-            x = states["padded" if padded else state]
-            place, padding = f"{name}_{block}_{side}", "valid" if padded else "same"
-            sides.append(operate(x, operation, kernel, filters, strides, place, padding))
+            place, s = f"{name}_{block}_{side}", stride if state in "gh" else 1
+            sides.append(operate(states[state], operation, kernel, filters, s, place, padded))
         states[block] = layers.Add(name=f"{name}_{block}")(sides)
     parts = [fit(states[s], sides[0].shape[1], filters, f"{name}_{s}_fit") for s in leaving]
     return layers.Concatenate(name=name)(parts)
@@ -107,18 +105,18 @@ def build(variant, *, input_shape=(224, 224, 3), classes=1000, pad_pools=False, 
     filters, padding = penultimate // 24, "same" if stride == 1 else "valid"
     inputs = Input(input_shape)
     x = layers.Conv2D(first, 3, stride, padding=padding, use_bias=False, name="conv")(inputs)
-    g, h = None, norm(x, "conv")
+    g = h = norm(x, "conv")
     for i in (1, 2) if stride == 2 else ():
         g, h = h, cell(g, h, REDUCTION, filters * i // 4, f"reduction_0_{i}", 2, pad_pools)
     for stage in (1, 2, 3):
         for i in range(1, repeats + 1):
             g, h = h, cell(g, h, NORMAL, filters, f"normal_{stage}_{i}")
         if stage < 3:
-            filters, before = 2 * filters, g
-            g, h = h, cell(g, h, REDUCTION, filters, f"reduction_{stage}", 2, pad_pools)
-            g = before if skip_reduced else g
-    h = layers.ReLU(name="softmax_relu")(h)
-    x = layers.GlobalAveragePooling2D(name="softmax_pool")(h)
+            filters *= 2
+            reduced = cell(g, h, REDUCTION, filters, f"reduction_{stage}", 2, pad_pools)
+            g, h = g if skip_reduced else h, reduced
+    x = layers.ReLU(name="softmax_relu")(h)
+    x = layers.GlobalAveragePooling2D(name="softmax_pool")(x)
     x = layers.Dropout(0.5, name="softmax_dropout")(x)
     x = layers.Dense(classes, name="softmax_fc")(x)
     return Model(inputs, layers.Softmax(name="softmax")(x), name=variant)

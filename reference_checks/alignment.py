@@ -253,5 +253,5 @@ def _unpaired(a: Graph, b: Graph, pairs: Mapping[int, int]) -> str:
     left = next((op.layer for i, op in enumerate(a.ops) if i not in pairs), None)
     if left is None:
         taken = set(pairs.values())
-        left = next((op.layer for j, op in enumerate(b.ops) if j not in taken), None)
+        left = next(op.layer for j, op in enumerate(b.ops) if j not in taken)
     return f"some ops are not paired: {left!r}"

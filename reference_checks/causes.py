@@ -22,10 +22,18 @@ SIZES = (224, 227, 256, 299)
 CLASSES = (10, 100, 1000, 1001, 21841)
 TOGGLED = {
     "params": ("bias", "norm", "statistics", "fixed"),
+    "model_bytes": ("bias", "norm", "statistics", "fixed"),
     "multiply_adds": ("dense", "bias", "norm", "activation", "pool", "add", "lrn"),
     "depth": ("pool",),
 }  # fmt: skip
 """What a convention may count or not, by quantity."""
+FACTORS = {
+    "multiply_adds": ("times 2", "halved"),
+    "connections": ("times 2", "halved"),
+    "activation_bytes": ("32 bits instead of 16", "8 bits instead of 16"),
+    "model_bytes": ("64 bits instead of 32", "16 bits instead of 32"),
+}
+"""What twice and half of a quantity stand for."""
 NAMES = {
     "norm": "normalisation",
     "statistics": "moving statistics",
@@ -99,9 +107,10 @@ def causes(
 
 
 def _units(quantity: str, power: int) -> Iterator[Cause]:
-    if quantity in ("multiply_adds", "connections"):
-        yield Cause("times 2", "factor", {"factor": Fraction(2)})
-        yield Cause("halved", "factor", {"factor": Fraction(1, 2)})
+    twice, half = FACTORS.get(quantity, ("", ""))
+    for what, factor in ((twice, Fraction(2)), (half, Fraction(1, 2))):
+        if what:
+            yield Cause(what, "factor", {"factor": factor})
     if power >= 3:
         what = ("K = 1024", "M = 1024²", "G = 1024³", "T = 1024⁴")[
             min(power // 3, 4) - 1
@@ -118,16 +127,16 @@ def _parts(quantity: str, counts: Collection[str]) -> Iterator[Cause]:
 
 
 def _structure(quantity: str) -> Iterator[Cause]:
-    if quantity in ("params", "multiply_adds", "neurons", "depth"):
+    if quantity in ("params", "model_bytes", "multiply_adds", "neurons", "depth"):
         yield Cause("without the top: all after the last map", "top", {"top": False})
-    if quantity in ("params", "neurons", "depth"):
+    if quantity in ("params", "model_bytes", "neurons", "depth"):
         yield Cause("dense layers left out", "top", {"dense": False})
-    if quantity in ("params", "multiply_adds"):
+    if quantity in ("params", "model_bytes", "multiply_adds"):
         yield Cause(
             "a bias for every convolution and dense layer", "biases", {"biases": True}
         )
         yield Cause("grouped convolutions as dense ones", "groups", {"groups": "dense"})
-    if quantity in ("params", "multiply_adds", "depth"):
+    if quantity in ("params", "model_bytes", "multiply_adds", "depth"):
         yield Cause("grouped convolutions left out", "groups", {"groups": "none"})
     if quantity in ("multiply_adds", "neurons"):
         for where, other in (("wide", "1x1"), ("1x1", "wide")):
@@ -170,6 +179,8 @@ def count(
     match quantity:
         case "params":
             return _params(graph, ops, counting)
+        case "model_bytes":
+            return 4 * _params(graph, ops, counting)  # 32-bit, as in claims.quantity
         case "multiply_adds":
             found = Fraction(0)
             for index in ops:

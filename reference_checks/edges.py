@@ -47,7 +47,7 @@ class Edges:
             if less:
                 names = ", ".join(self.b.ops[k].layer for k in less)
                 yield f"reads {names} only in B"
-        elif not (more or less or unpaired_a or unpaired_b or mapped == theirs):
+        elif not (unpaired_a or unpaired_b or mapped == theirs):
             yield from () if self.a.ops[i].commutes else ("inputs in another order",)
 
     @cached_property

@@ -12,29 +12,22 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
-from itertools import combinations
 from typing import Any
 
 from reference_checks import measure, printed
-from reference_checks.causes import Cause, Counting, causes, count
-from reference_checks.claims import Subject, quantity
+from reference_checks.causes import Counting
+from reference_checks.claims import Subject
 from reference_checks.errors import InputError, nearest
-from reference_checks.graph import Graph
 from reference_checks.load import Paper
 from reference_checks.networks import Networks
 from reference_checks.problems import Where
 from reference_checks.record import Record, Verdict
 from reference_checks.spec import MEASURED, RECORDED, Claim, Erratum
+from reference_checks.trials import DEFAULT, Fit, Search, Value
 from reference_checks.units import Unit, claims_of
 
 ROWS = ("params", "multiply_adds", "depth", "neurons", "connections")
 """What a row has a part of."""
-DEFAULT = {
-    "params": measure.PARAMS,
-    "multiply_adds": measure.MULTIPLY_ADDS,
-    "depth": measure.LAYERS,
-}
-Value = int | Fraction
 
 
 @dataclass(frozen=True)
@@ -60,7 +53,7 @@ class Candidate:
 class Account:
     """A printed number beside the measured one, and what was tried to bring them together.
 
-    `tried` has each cause with the value that it gives, None where it cannot be built;
+    `explanation` is what the spec says of the difference; `tried` has each cause with the value that it gives, None where it cannot be built;
     `pairs` is the number of pairs.
     """
 
@@ -145,7 +138,7 @@ def _parts(
     subject: Subject, whole: Claim, found: Sequence[tuple[Paper, Where, str | None, Claim]]
 ) -> Iterator[Part]:  # fmt: skip
     own = {row: claim for _, path, row, claim in found if path[0] == "tables" and row}
-    for row in subject.rows():
+    for row in subject.rows:
         claim = own.get(row)
         value = subject.measure(whole, row, claim.counts if claim else ())
         yield Part(row, value, claim and claim.printed)
@@ -164,137 +157,28 @@ def _account(
     measured = subject.measure(claim, row or claim.row, claim.counts)
     if printed.verdict(number, measured).passes:
         return Account(record)
-    search = _Search(subject, home, claim, row or claim.row)
+    trials = Search(subject, home, claim, row or claim.row).run(number)
     erratum = paper.spec.errata.get(claim.erratum or "")
     explained = record.verdict is Verdict.EXPLAINED
-    values, fits, pairs = search.run(number)
     candidates = tuple(
         Candidate(
-            tuple(cause.what for cause in chosen), _shown(value),
-            printed.verdict(number, value),
-            claim.erratum if explained and _same(erratum, claim, counting, value, measured)
-            else None,
+            fit.causes, _shown(fit.value), fit.verdict,
+            claim.erratum if explained and _same(erratum, claim, fit, measured) else None,
         )
-        for chosen, counting, value in fits
+        for fit in trials.fits
     )  # fmt: skip
-    tried = {what: None if v is None else _shown(v) for what, v in values.items()}
-    return Account(record, erratum.what if explained else "", candidates, tried, pairs)
+    tried = {what: None if v is None else _shown(v) for what, v in trials.alone.items()}
+    text = erratum.what if explained else record.detail
+    return Account(record, text, candidates, tried, trials.pairs)
 
 
-def _same(
-    erratum: Erratum, claim: Claim, counting: Counting, value: Value, measured: Value
-) -> bool:
+def _same(erratum: Erratum, claim: Claim, fit: Fit, measured: Value) -> bool:
     """Whether the erratum accounts for the number in the way of the candidate."""
     if erratum.counts:
-        plain = Counting(frozenset(erratum.counts))
-        return counting == plain
-    return abs(value - measured - erratum.cost[claim.quantity]) < 1
+        return fit.counting == Counting(frozenset(erratum.counts))
+    return abs(fit.value - measured - erratum.cost[claim.quantity]) < 1
 
 
 def _shown(value: Value) -> int | float:
     exact = Fraction(value)
     return int(exact) if exact.denominator == 1 else float(exact)
-
-
-@dataclass
-class _Search:
-    """A claim's number under any counting."""
-
-    subject: Subject
-    home: Paper
-    claim: Claim
-    row: str | None
-
-    @property
-    def plain(self) -> Counting:
-        claim = self.claim
-        convention = getattr(self.subject.paper.spec.conventions, claim.quantity, None)
-        counts = claim.counts or (convention.counts if convention else ())
-        counts = counts or DEFAULT.get(claim.quantity, ())
-        factor = Fraction(convention.factor if convention else 1)
-        return Counting(frozenset(counts), factor=factor)
-
-    def run(
-        self, number: printed.Number
-    ) -> tuple[
-        dict[str, Value | None], list[tuple[tuple[Cause, ...], Counting, Value]], int
-    ]:
-        """Each cause's value alone; what fits, alone and in pairs; the number of pairs.
-
-        A cause that changes nothing alone is in no pair, and neither is one that fits.
-        """
-        plain = self.plain
-        entry = self.home.spec.variants[self.subject.variant]
-        known = causes(self.claim, number.power, self.home.spec, entry, plain.counts)
-        base = self.value(plain)
-        values: dict[str, Value | None] = {}
-        fits, working, seen = [], [], set()
-        for cause in known:
-            counting = cause.on(plain)
-            value = values[cause.what] = self.value(counting)
-            if value in (None, base) or (value, cause.kind) in seen:
-                continue  # nothing changes, or it is another name for the same
-            seen.add((value, cause.kind))
-            if printed.verdict(number, value).passes:
-                fits.append(((cause,), counting, value))
-            else:
-                working.append(cause)
-        pairs = 0
-        for one, other in combinations(working, 2):
-            if one.kind == other.kind:
-                continue
-            counting = other.on(one.on(plain))
-            value = self.value(counting)
-            pairs += 1
-            if value is not None and printed.verdict(number, value).passes:
-                fits.append(((one, other), counting, value))
-        return values, fits, pairs
-
-    def value(self, counting: Counting) -> Value | None:
-        """The claim's number; None if the network cannot be built so."""
-        claim, networks = self.claim, self.subject.networks
-        try:
-            found = self.of(self.home, self.subject.variant, self.row, counting)
-            other = claim.relative_to or claim.minus
-            if other is None:
-                return found
-            base = self.of(networks.home(other), other, None, counting)
-        except InputError:
-            return None
-        if claim.relative_to:
-            return Fraction(found) / base if base else None
-        return found - base
-
-    def of(
-        self, paper: Paper, variant: str, row: str | None, counting: Counting
-    ) -> Value:
-        graph = self.subject.networks.graph(paper, variant, **counting.build)
-        name = self.claim.quantity
-        if name in DEFAULT or name == "neurons":
-            part = (
-                None if row is None else _until(self.claim, graph, paper, variant, row)
-            )
-            return _whole(count(name, graph, part, counting) * counting.factor)
-        subject = Subject(self.subject.networks, paper, variant, graph)
-        found = quantity(self.claim, graph, subject.rows, row, (), None)
-        return _whole(found * counting.factor)
-
-
-def _whole(value: Fraction) -> Value:
-    return int(value) if Fraction(value).denominator == 1 else value
-
-
-def _until(
-    claim: Claim, graph: Graph, paper: Paper, variant: str, row: str
-) -> list[int]:
-    """The ops of a row; for a depth that is printed up to a row, all on the way to it."""
-    table = paper.spec.variants[variant].table
-    names = graph.row_of(paper.spec.tables[table].rows if table else ())
-    inside = [index for index, name in enumerate(names) if name == row]
-    if claim.quantity != "depth" or claim.row is None:
-        return inside
-    needed = {inside[-1]}
-    for index in range(inside[-1], -1, -1):
-        if index in needed:
-            needed.update(graph.ops[index].inputs)
-    return sorted(needed)

@@ -10,9 +10,10 @@ the layer: a measurement that leaves something out silently is worse than none.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -65,7 +66,7 @@ class Variable:
 
     @property
     def size(self) -> int:
-        return int(np.prod(self.shape, dtype=np.int64))
+        return prod(self.shape)
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,10 @@ class Op:
             raise GraphError(f"layer {self.layer!r}: unknown operation {self.kind!r}")
 
     def weight(self, role: str) -> Weight | None:
-        return next((w for w in self.weights if w.role == role), None)
+        for weight in self.weights:  # asked so often that a generator shows
+            if weight.role == role:
+                return weight
+        return None
 
     def but(self, **changes: Any) -> Op:
         """A copy with changes; `attrs` are merged, `weights` replaced by role."""
@@ -212,13 +216,10 @@ class Graph:
         return tuple(found)
 
 
-def tidy(ops: Mapping[int, Op], outputs: Iterable[int], of: Graph) -> Graph:
-    """`of` with the ops that the outputs need, renumbered in topological order.
-
-    `ops` may hold anything under any number, in any order: a rewrite only says what it
-    replaces.
-    """
-    outputs = tuple(outputs)
+def topological(
+    outputs: Sequence[int], inputs: Callable[[int], Sequence[int]]
+) -> list[int]:
+    """The ops that the outputs need, each after its inputs, branch after branch."""
     order: list[int] = []
     done: set[int] = set()
     stack = [(index, False) for index in reversed(outputs)]
@@ -231,7 +232,18 @@ def tidy(ops: Mapping[int, Op], outputs: Iterable[int], of: Graph) -> Graph:
             order.append(index)
             continue
         stack.append((index, True))
-        stack.extend((i, False) for i in reversed(ops[index].inputs) if i not in done)
+        stack.extend((i, False) for i in reversed(inputs(index)) if i not in done)
+    return order
+
+
+def tidy(ops: Mapping[int, Op], outputs: Iterable[int], of: Graph) -> Graph:
+    """`of` with the ops that the outputs need, renumbered in topological order.
+
+    `ops` may hold anything under any number, in any order: a rewrite only says what it
+    replaces.
+    """
+    outputs = tuple(outputs)
+    order = topological(outputs, lambda i: ops[i].inputs)
     number = {old: new for new, old in enumerate(order)}
     return replace(
         of,

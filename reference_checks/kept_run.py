@@ -7,11 +7,7 @@ of which nothing is executed, and says what it was made of; each array has its d
 
 from __future__ import annotations
 
-import os
 import re
-import secrets
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -24,17 +20,13 @@ import numpy as np
 
 from reference_checks.equivalence.sensitivity import Sensitivity
 from reference_checks.errors import InputError
+from reference_checks.whole_file import whole_file
 
 if TYPE_CHECKING:
     from reference_checks.graph import Graph, Values
     from reference_checks.load import Paper
 
 FORMAT = 1
-DAMAGED = (
-    ValueError, KeyError, TypeError, AttributeError, EOFError, OSError, MemoryError,
-    NotImplementedError, zipfile.BadZipFile, zlib.error, msgspec.DecodeError,
-)  # fmt: skip
-"""What NumPy and its parts raise for a file that is not what it says."""
 
 
 class KeptRunError(InputError):
@@ -90,18 +82,9 @@ def write(
     arrays |= {f"row_{i}": rows[name] for i, name in enumerate(origin.rows)}
     digests = {name: digest(array) for name, array in arrays.items()}
     about = np.array(msgspec.json.encode(replace(origin, digests=digests)).decode())
-    new = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with new.open("xb") as file:
-                np.savez(file, origin=about, **arrays)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(new, path)
-        except BaseException:
-            new.unlink(missing_ok=True)
-            raise
+        with whole_file(path) as file:
+            np.savez(file, origin=about, **arrays)
     except OSError as error:
         raise KeptRunError(f"{path}: cannot be written: {error.strerror}") from None
 
@@ -187,8 +170,13 @@ class KeptRun:
                 self.path.open("rb") as stream,
                 np.load(stream, allow_pickle=False) as file,
             ):
+                # As they are written: no array is larger than the file that holds it.
+                if any(i.compress_type for i in file.zip.infolist()):
+                    raise ValueError("compressed")
                 yield file
-        except DAMAGED as error:
+        except (
+            Exception
+        ) as error:  # of zipfile, of NumPy, of Python's tokenizer under it
             raise self._damaged(error) from error
 
     def _damaged(self, error: Exception) -> KeptRunError:

@@ -10,8 +10,8 @@ from reference_checks.from_keras import from_keras, unallocated
 from reference_checks.from_keras.sketch import sketched
 from reference_checks.graph import Graph
 from reference_checks.load import Paper
-from reference_checks.models import build_paper
 from reference_checks.provenance import Calls, watched
+from reference_checks.sources import build_paper
 
 
 @dataclass

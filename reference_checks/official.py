@@ -16,6 +16,7 @@ from reference_checks import (
     proof_device,
     proof_published,
     rows,
+    sources,
 )
 from reference_checks.alignment import Ambiguous, isomorphism
 from reference_checks.diff import AbsorbedDifference, Diff, diff, text
@@ -112,7 +113,7 @@ class Pair:
         return models.build(self.official.model, **{**self.sizes, **options})
 
     def build_ours(self, **options: Any) -> Any:
-        return models.build_paper(self.paper, self.variant, self.knobs | options)
+        return sources.build_paper(self.paper, self.variant, self.knobs | options)
 
     # Deviations and what they cost ---------------------------------------------------
 
@@ -122,7 +123,7 @@ class Pair:
         for name, entry in self.entries.items():
             path = ("deviations", name)
             if entry.knob is not None:
-                verdict, measured, detail = self._knob(entry, theirs)
+                verdict, measured, detail = self._knob(entry, found, theirs)
             else:
                 group = next((g for g in left if _matches(entry, g)), None)
                 verdict, measured, detail = self._absorbed(entry, group, found)
@@ -182,12 +183,14 @@ class Pair:
         without = found.agreeing(group.rewrite, group.attribute)
         return f"; not in {', '.join(without)}" if 0 < len(without) <= SHOWN else ""
 
-    def _knob(self, entry: Deviation, theirs: Graph) -> tuple[Verdict, str, str]:
+    def _knob(
+        self, entry: Deviation, found: Diff, theirs: Graph
+    ) -> tuple[Verdict, str, str]:
         """A knob's cost against the faithful network, and that it is still needed."""
         measured = self._knob_cost(entry)
         without = {k: v for k, v in self.knobs.items() if k != entry.knob}
         others = self.networks.graph(self.paper, self.variant, **without)
-        if isomorphism(canonical(others), canonical(theirs)) is not None:
+        if isomorphism(canonical(others), found.b) is not None:
             left = diff(others, theirs).absorbed
             rest = [group for group in left if not self._recorded_as(group)]
             why = (

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from reference_checks import equivalence, models, notation, precision, rows
+from reference_checks import equivalence, models, notation, precision, rows, sources
 from reference_checks.alignment import align
 from reference_checks.claims import Subject, check_claims
 from reference_checks.diff import Diff, diff
@@ -155,7 +155,7 @@ def outputs(
 
     def ours(dtype: str) -> tuple[equivalence.Subject, Transfer]:
         subject = equivalence.subject(
-            lambda: models.build_paper(paper, variant, knobs), dtype
+            lambda: sources.build_paper(paper, variant, knobs), dtype
         )
         a, b = canonical(subject.graph), canonical(model.graph)
         moved = transfer(b, a, align(b, a), model.values)

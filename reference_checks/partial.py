@@ -12,15 +12,14 @@ bound; nothing depends on names.
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from reference_checks.graph import Graph, Op
+from reference_checks.graph import Graph, Op, topological
+from reference_checks.sequences import in_order
 
 RADIUS = 4  # of the neighbourhoods that tell siblings apart
-EDITS = 256  # beyond so many, a stretch has nothing worth pairing in order
 RIVALS = 16  # candidates that are looked at for one op
 ROUNDS = 16  # of pairing changed ops, and what follows from each
 
@@ -31,6 +30,10 @@ def partial(a: Graph, b: Graph) -> dict[int, int]:
     _describe(match.a, match.b)
     for i, j in zip(a.inputs, b.inputs, strict=False):
         match.pair(i, j)
+    # What is equal from either end on comes first: of equal blocks in a row the next but one
+    # may look more like one beside a change than its own counterpart does.
+    _forwards(match)
+    _backwards(match)
     _unique(match)
     _forwards(match)
     _backwards(match)
@@ -134,24 +137,12 @@ def _order(graph: Graph) -> list[int]:
     depth: list[int] = []
     for op in graph.ops:
         depth.append(1 + max((depth[k] for k in op.inputs), default=0))
-    order: list[int] = []
-    done: set[int] = set()
-    stack = [(index, False) for index in reversed(graph.outputs)]
-    while stack:
-        index, ready = stack.pop()
-        if index in done:
-            continue
-        if ready:
-            done.add(index)
-            order.append(index)
-            continue
+
+    def inputs(index: int) -> Sequence[int]:
         op = graph.ops[index]
-        inputs = (
-            sorted(op.inputs, key=lambda k: -depth[k]) if op.commutes else op.inputs
-        )
-        stack.append((index, True))
-        stack.extend((k, False) for k in reversed(inputs) if k not in done)
-    return order
+        return sorted(op.inputs, key=lambda k: -depth[k]) if op.commutes else op.inputs
+
+    return topological(graph.outputs, inputs)
 
 
 def _unique(match: _Match) -> None:
@@ -217,7 +208,7 @@ def _backwards(match: _Match) -> None:
 
     def key(side: _Side, index: int, to: dict[int, int]) -> tuple | None:
         reads = [(to.get(k), place) for k, place in side.readings[index]]
-        if any(k is None for k, _ in reads):
+        if not reads or any(k is None for k, _ in reads):
             return None
         return (side.tokens[index], *sorted(reads))
 
@@ -279,15 +270,8 @@ def _in_order(match: _Match, token) -> None:
     near_b = [_around(match.b, j, token) for j in b]
     tokens_a = [token(match.a, i) for i in a]
     tokens_b = [token(match.b, j) for j in b]
-    fresh = []
-    start = (0, 0)
-    for end in [*_anchors(near_a, near_b), (len(a), len(b))]:
-        stretch = slice(start[0], end[0]), slice(start[1], end[1])
-        for p, q in _common(tokens_a[stretch[0]], tokens_b[stretch[1]]):
-            fresh.append((a[start[0] + p], b[start[1] + q]))
-        if end != (len(a), len(b)):
-            fresh.append((a[end[0]], b[end[1]]))
-        start = (end[0] + 1, end[1] + 1)
+    found = in_order(tokens_a, tokens_b, near_a, near_b)
+    fresh = [(a[p], b[q]) for p, q in found]
     for i, j in fresh:
         match.pair(i, j)
     for i, j in fresh:
@@ -297,69 +281,6 @@ def _in_order(match: _Match, token) -> None:
 
 def _around(side: _Side, index: int, token) -> tuple:
     return (token(side, index), side.below[2][index], side.above[2][index])
-
-
-def _anchors(a: list[tuple], b: list[tuple]) -> list[tuple[int, int]]:
-    """Positions of what is unique in both, as many as keep their order in both."""
-    count_a, count_b = Counter(a), Counter(b)
-    where = {key: q for q, key in enumerate(b) if count_b[key] == 1}
-    found = [
-        (p, where[key]) for p, key in enumerate(a) if count_a[key] == 1 and key in where
-    ]
-    return _increasing(found)
-
-
-def _increasing(pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The longest subsequence whose second numbers grow (patience sorting)."""
-    tails: list[int] = []
-    ends: list[int] = []
-    before: list[int | None] = []
-    for index, (_, q) in enumerate(pairs):
-        at = bisect_left(tails, q)
-        before.append(ends[at - 1] if at else None)
-        tails[at : at + 1] = [q]
-        ends[at : at + 1] = [index]
-    chain = []
-    index = ends[-1] if ends else None
-    while index is not None:
-        chain.append(pairs[index])
-        index = before[index]
-    return chain[::-1]
-
-
-def _common(a: Sequence[Hashable], b: Sequence[Hashable]) -> Iterator[tuple[int, int]]:
-    """Positions of a longest common subsequence (Myers 1986); nothing beyond `EDITS`."""
-    furthest = {1: 0}
-    trace: list[dict[int, int]] = []
-    for edits in range(min(EDITS, len(a) + len(b)) + 1):
-        trace.append(dict(furthest))
-        for k in range(-edits, edits + 1, 2):
-            down = k == -edits or (
-                k != edits and furthest.get(k - 1, -1) < furthest.get(k + 1, -1)
-            )
-            x = furthest[k + 1] if down else furthest[k - 1] + 1
-            while x < len(a) and x - k < len(b) and a[x] == b[x - k]:
-                x += 1
-            furthest[k] = x
-            if x >= len(a) and x - k >= len(b):
-                yield from _walked_back(trace, len(a), len(b))
-                return
-
-
-def _walked_back(
-    trace: list[dict[int, int]], x: int, y: int
-) -> Iterator[tuple[int, int]]:
-    for edits in range(len(trace) - 1, -1, -1):
-        furthest, k = trace[edits], x - y
-        down = k == -edits or (
-            k != edits and furthest.get(k - 1, -1) < furthest.get(k + 1, -1)
-        )
-        before = k + 1 if down else k - 1
-        start = furthest[before]
-        while x > max(start, 0) and y > max(start - before, 0):
-            x, y = x - 1, y - 1
-            yield x, y
-        x, y = start, start - before
 
 
 # What has changed ----------------------------------------------------------------------

@@ -26,7 +26,8 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        said = self.message  # which may repeat what the spec says, however long
+        # It may repeat what the spec says, however long and on however many lines.
+        said = " ".join(self.message.splitlines())
         if len(said) > LONGEST:
             said = f"{said[:LONGEST]}…"
         return f"{shown(self.path)}:{self.line}:{self.column}: {said}"

@@ -121,8 +121,8 @@ def _jobs(
     units: Sequence[Unit], options: Options, processes: int
 ) -> deque[tuple[Unit, ...]]:
     """Units that share a process: static ones in as many groups as there are processes."""
-    runs = [unit for unit in units if options.run and unit.official is not None]
-    static = [unit for unit in units if not (options.run and unit.official is not None)]
+    runs = [unit for unit in units if options.runs(unit)]
+    static = [unit for unit in units if not options.runs(unit)]
     if runs:  # they fill the other processes
         return deque([tuple(static)] * bool(static) + [(unit,) for unit in runs])
     groups: list[list[Unit]] = [[] for _ in range(processes)]

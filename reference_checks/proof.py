@@ -56,13 +56,13 @@ class Reference(NamedTuple):
 
 
 def reference_run(theirs: Subject, points: Points, x: np.ndarray) -> Reference:
-    """The official model, given its weights already, on the batch `x`."""
+    """The official model, given its weights already, on the batch `x`; it has none then."""
     pieces = coverage.Pieces(theirs)
     output, *rows = theirs.run(x, [p for _, _, p in points], pieces)
     named = dict(zip((row for row, _, _ in points), rows, strict=True))
     sensed = sensitivity(theirs, x[-1:], output[-1:])
-    seen, values = theirs.sees(x), dict(theirs.values)
-    return Reference(x, seen, values, output, named, sensed, pieces)
+    seen = theirs.sees(x)
+    return Reference(x, seen, theirs.release(), output, named, sensed, pieces)
 
 
 def give_weights(pair: Pair, theirs: Subject) -> np.ndarray:
@@ -86,7 +86,6 @@ def run(pair: Pair, options: Options) -> Iterator[Record]:
         theirs.assign(known.values)
     x = known.x if options.against else give_weights(pair, theirs)
     found = reference_run(theirs, points, x)
-    theirs.release()
     if options.against:
         yield from proof_across.compare(pair, found, known, f"{place} → {here()}")
         del known
@@ -100,11 +99,11 @@ def run(pair: Pair, options: Options) -> Iterator[Record]:
     yield pair.record(
         "transfer", Verdict.EXACT, claim="official → ours", detail=str(moved)
     )
+    del moved  # a large network's weights are gigabytes, and few of them fit
     # Where both have input layers, what makes them see the same is the same picture.
     own = x if np.array_equal(ours.sees(x), seen) else seen
     mine, *activations = ours.run(own, [p for _, p, _ in points])
-    own_values = dict(ours.values)
-    ours.release()
+    own_values = ours.release()
     records = [
         compare(
             pair, "outputs", mine[part], reference[part], sensed,
@@ -136,15 +135,15 @@ def run(pair: Pair, options: Options) -> Iterator[Record]:
     yield pair.record(
         "transfer", Verdict.EXACT, claim="ours → official", detail=str(back)
     )
+    del back
     again = compare(
         pair, "outputs", theirs.run(x[-1:])[0], mine[-1:],
         claim="float64, weights moved back",
     )  # fmt: skip
-    theirs.release()
-    sides = sides[0], replace(sides[1], values=back.values)
+    sides = sides[0], replace(sides[1], values=theirs.release())
     yield from located(pair, [again], lambda sides=sides: sides, x[-1:])
     trained = proof_training.run(pair, values, pieces, dead, SEED)
-    del own_values, back, moved, values, sides  # it lets go of them when it can
+    del own_values, values, sides  # it lets go of them when it can
     yield from trained
 
 

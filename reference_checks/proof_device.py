@@ -48,13 +48,11 @@ def run(pair: Pair, options: Options) -> Iterator[Record]:
         with placed("cpu"):
             x = proof.give_weights(pair, theirs)
             known, place = proof.reference_run(theirs, points, x), f"{backend} on cpu"
-        theirs.release()
     x, mine = known.x, transfer(b, a, proof.inverse(pairs), known.values).values
 
     def in_float64() -> Iterator[Record]:
         theirs.assign(known.values)
         found = proof.reference_run(theirs, points, x)
-        theirs.release()
         yield from proof_across.compare(
             pair, found, known, f"{place} → {backend} on {kind}"
         )

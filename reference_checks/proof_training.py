@@ -70,8 +70,7 @@ def run(
     trained, rate = training.training_step(theirs, x, seed)
     absorbed = list(_absorbed(pair, b, trained, where))
     del trained
-    after = dict(theirs.values)
-    theirs.release()
+    after = theirs.release()
 
     ours.assign(mine)
     del mine
@@ -256,8 +255,8 @@ def _coverage(
     never, total = reached.numbers
     taps = sum(map(len, reached.padding.values()))
     kept = (
-        f"{len(reached.masks)} parameters have gradients, every slice of them after"
-        f" {reached.batches} times a {where}"
+        f"{len(reached.masks)} parameters have gradients, every slice of them at"
+        f" {where.rpartition(' ')[2]} (batches: {reached.batches})"
     )
     if taps:
         kept += f" but {taps} rows and columns of kernels that read padding alone there"

@@ -1,8 +1,8 @@
 """The results file: every record of a run, the papers they are about, and where it ran.
 
 Checks emit records, and everything that is shown is rendered from this one file.  It is
-written whole and atomically after every unit of work, so an interrupted run loses
-nothing and resumes: a unit whose digest stands under `done` need not run again.
+written whole and atomically, after every network that is run, static checks once a second,
+so an interrupted run resumes: a unit whose digest stands under `done` need not run again.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import math
 import os
 import platform
 import re
-import secrets
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -26,7 +25,8 @@ from reference_checks.device import Device
 from reference_checks.errors import InputError
 from reference_checks.measured import Network
 from reference_checks.record import Record, Verdict
-from reference_checks.spec import Deviation, Erratum, Silent
+from reference_checks.spec import Deviation, Erratum, OneSource, Silent
+from reference_checks.whole_file import whole_file
 
 if TYPE_CHECKING:
     from reference_checks.load import Paper
@@ -87,6 +87,7 @@ class Identity:
     no_official: str | None = None
     variants: Mapping[str, str] = field(default_factory=dict)
     silent: list[Silent] = field(default_factory=list)
+    one_source: list[OneSource] = field(default_factory=list)
     deviations: Mapping[str, Deviation] = field(default_factory=dict)
     errata: Mapping[str, Erratum] = field(default_factory=dict)
     source: str = ""
@@ -108,6 +109,7 @@ def identity(paper: Paper) -> Identity:
         no_official=spec.no_official,
         variants={id: variant.name for id, variant in spec.variants.items()},
         silent=spec.silent,
+        one_source=spec.one_source,
         deviations=spec.deviations,
         errata=spec.errata,
         source=paper.source,
@@ -225,20 +227,9 @@ def save(path: Path | str, data: bytes) -> None:
 
     Missing folders are made.  Raises ResultsError.
     """
-    path = Path(path)
-    # Not `tempfile`, whose files nobody else may read.
-    new = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with new.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(new, path)
-        except BaseException:
-            new.unlink(missing_ok=True)
-            raise
+        with whole_file(Path(path)) as file:
+            file.write(data)
     except OSError as error:
         raise ResultsError(path, f"cannot be written: {error.strerror}") from None
 

@@ -127,6 +127,22 @@ class Silent(Entry):
     source: Where
 
 
+class OneSource(Entry):
+    """Printed numbers that stand in one source alone: a slip of it would go unseen."""
+
+    what: Annotated[Text, about("Which numbers.", "SVHN's errors in Table 2")]
+    source: Annotated[
+        Text, about("Where they were read.", "a text copy", "the PDF, from memory")
+    ]
+    held: Annotated[
+        Text | None,
+        about(
+            "What speaks for them all the same.",
+            "the network counts to the printed digits",
+        ),
+    ] = None
+
+
 class Claim(Entry):
     """One number that the paper prints."""
 
@@ -498,6 +514,13 @@ class Spec(Entry):
         about(
             "What the paper leaves open, what is chosen, and from where.",
             [{"what": "epsilon", "chosen": "1e-5", "source": "authors' code"}],
+        ),
+    ] = field(default_factory=list)
+    one_source: Annotated[
+        list[OneSource],
+        about(
+            "Printed numbers that no second, independent source was found for.",
+            [{"what": "Table 2", "source": "a text copy"}],
         ),
     ] = field(default_factory=list)
     no_official: Annotated[

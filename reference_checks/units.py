@@ -10,6 +10,7 @@ import fnmatch
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from reference_checks.errors import InputError, nearest
@@ -59,6 +60,10 @@ class Options:
     keep: str | None = None
     against: str | None = None
     device: str | None = None
+
+    def runs(self, unit: Unit) -> bool:
+        """Whether a network is run for the unit; otherwise one is only read."""
+        return self.run and unit.official is not None
 
 
 def select(papers: Mapping[str, Paper], patterns: Sequence[str]) -> list[Unit]:
@@ -128,12 +133,9 @@ def digest(unit: Unit, options: Options) -> str:
     """What the unit's records depend on: spec, implementation, toolkit, Keras, kept run."""
     from importlib.metadata import version  # slow, and listing does not need it
 
-    hashed = hashlib.sha256()
-    sources = [unit.paper.implementation]
-    sources += sorted(Path(__file__).parent.rglob("*.py"))
-    for source in sources:
-        if source.is_file():
-            hashed.update(source.read_bytes())
+    hashed = hashlib.sha256(_toolkit())
+    if unit.paper.implementation.is_file():
+        hashed.update(unit.paper.implementation.read_bytes())
     what = [unit.paper.digest, unit.name, version("keras"), repr(options)]
     if options.against is not None:
         from reference_checks.kept_run import path_of
@@ -143,3 +145,10 @@ def digest(unit: Unit, options: Options) -> str:
         what.append(str(found and (found.st_size, found.st_mtime_ns)))
     hashed.update(repr(tuple(what)).encode())
     return hashed.hexdigest()[:16]
+
+
+@cache
+def _toolkit() -> bytes:
+    """All of the toolkit's sources in one digest; this process goes on with what it has."""
+    sources = sorted(Path(__file__).parent.rglob("*.py"))
+    return hashlib.sha256(b"".join(map(Path.read_bytes, sources))).digest()

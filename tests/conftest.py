@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import Phase, settings
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
@@ -21,6 +22,11 @@ from reference_checks.load import Paper, load
 from reference_checks.record import Record, Verdict
 
 pytest_plugins = ["pytester"]
+
+# `tox -e checker` asks whether a test fails: not for the least example of it, nor whether
+# it fails with what another mistake has failed with; and thousands of times.
+phases = [Phase.explicit, Phase.generate]
+settings.register_profile("checker", phases=phases, database=None, max_examples=40)
 
 ROOT = Path(__file__).parent.parent
 

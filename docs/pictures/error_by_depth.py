@@ -30,13 +30,13 @@ SEED = 1998
 
 def measure(stem: str, variant: str) -> dict[str, dict]:
     """Relative errors by precision and row, and of the outputs; and the sensitivity."""
-    from reference_checks import equivalence, models
+    from reference_checks import equivalence, sources
     from reference_checks.equivalence.sensitivity import sensitivity
     from reference_checks.load import load
 
     paper = load(ROOT / "papers" / f"{stem}.yaml")
     entry = paper.spec.variants[variant]
-    subject = equivalence.subject(lambda: models.build_paper(paper, variant, {}))
+    subject = equivalence.subject(lambda: sources.build_paper(paper, variant, {}))
     x = equivalence.inputs(tuple(entry.input), SEED)
     subject.assign(equivalence.random_values(subject.graph, SEED))
     equivalence.calibrate(subject, x, SEED)
@@ -52,7 +52,7 @@ def measure(stem: str, variant: str) -> dict[str, dict]:
     found = {}
     for precision in PRECISIONS:
         single = equivalence.subject(
-            lambda: models.build_paper(paper, variant, {}), precision
+            lambda: sources.build_paper(paper, variant, {}), precision
         )
         single.assign(subject.values)
         errors = map(equivalence.distance, single.run(x, [*last.values()]), reference)

@@ -163,7 +163,7 @@ def parser() -> argparse.ArgumentParser:
         help="take weights from what was kept, and compare with what it has computed",
     )  # fmt: skip
     command.add_argument(
-        "--json", metavar="FILE", help="write results after every unit; - for stdout"
+        "--json", metavar="FILE", help="write results as they come; - for stdout"
     )
     command.add_argument(
         "--resume", action="store_true", help="keep what FILE has done"

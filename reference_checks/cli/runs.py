@@ -8,11 +8,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from functools import reduce
 from pathlib import Path
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from reference_checks.backend import start_keras
 from reference_checks.cli.common import console, load_papers, print_json, select
+from reference_checks.cli.running import run
 from reference_checks.errors import InputError
 from reference_checks.load import Paper
 
@@ -99,7 +99,7 @@ def check(arguments: argparse.Namespace) -> int:
         if arguments.resume and path.exists():
             results = _resumed(path, Results.read(path), results)
         results.write(path)  # an unwritable folder is found now, not after the work
-    results, errors, complete = _run(units, papers, options, results, path, processes)
+    results, errors, complete = run(units, papers, options, results, path, processes)
     if arguments.json == "-":
         import msgspec
 
@@ -248,80 +248,6 @@ def _resumed(path: Path, old: Any, new: Any) -> Any:
     return replace(
         old, environment=new.environment, papers={**old.papers, **new.papers}
     )
-
-
-def _run(
-    units: Sequence[Any], papers: Mapping[str, Paper], options: Any, results: Any,
-    path: Path | None, processes: int,
-) -> tuple[Any, list[str], bool]:  # fmt: skip
-    """The units' records added to the results, written after each.
-
-    Also what is wrong with the input, and whether all units ran to their end.
-    """
-    from reference_checks.units import digest
-
-    digests = {unit.name: digest(unit, options) for unit in units}
-    waiting = [u for u in units if not results.is_done(u.name, digests[u.name])]
-    if not waiting:
-        return results, [], True
-    from reference_checks.processes import run_units
-
-    errors, complete, start = [], True, monotonic()
-    terminal = console(stderr=True)
-    with _progress(terminal) as progress:
-        task = progress.add_task("", total=len(waiting))
-        try:
-            outcomes = run_units(waiting, papers, options, processes)
-            for number, outcome in enumerate(outcomes, start=1):
-                name = outcome.unit.name
-                progress.update(task, description=name, advance=1)
-                if not terminal.is_terminal:  # a log shows lines, not bars
-                    left = _left(monotonic() - start, number, len(waiting))
-                    said = f"[{number}/{len(waiting)}] {name}{left}"
-                    terminal.print(said, markup=False)
-                if outcome.problem is not None:
-                    errors.append(f"{name}: {outcome.problem}")
-                    said = f"paperspec: {errors[-1]}"
-                    terminal.print(said, markup=False, soft_wrap=True)
-                    continue
-                complete &= outcome.complete
-                known = digests[name] if outcome.complete else None
-                results = results.with_unit(
-                    name, known, outcome.records, outcome.networks
-                )
-                if path is not None:
-                    results.write(path)
-        except KeyboardInterrupt:
-            if path is not None:
-                kept = len(results.done)
-                terminal.print(f"{kept} units are kept in {path}; go on with --resume")
-            raise
-    return results, errors, complete
-
-
-def _left(seconds: float, done: int, units: int) -> str:
-    """How long the rest takes if it goes on so; nothing, after the last unit."""
-    if done == units:
-        return ""
-    minutes, rest = divmod(round(seconds / done * (units - done)), 60)
-    return f", about {minutes} min left" if minutes else f", about {rest} s left"
-
-
-def _progress(terminal: Any) -> Any:
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    return Progress(
-        BarColumn(20), MofNCompleteColumn(), TimeElapsedColumn(), "<", TimeRemainingColumn(),
-        TextColumn("{task.description}"), console=terminal, transient=True,
-        disable=not terminal.is_terminal,
-    )  # fmt: skip
 
 
 def _old(arguments: argparse.Namespace) -> Any:

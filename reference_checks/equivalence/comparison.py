@@ -31,14 +31,19 @@ def distance(candidate: np.ndarray, reference: np.ndarray) -> float:
     NaN on both sides is a difference, and so are empty arrays: nothing was compared.
     """
     if candidate.shape != reference.shape or not candidate.size:
-        return float("inf")
+        return np.inf
     if not (np.all(np.isfinite(candidate)) and np.all(np.isfinite(reference))):
-        return float("inf")
-    scale = float(np.linalg.norm(reference))
-    gap = float(np.linalg.norm(candidate.astype(np.float64) - reference))
-    if scale == 0:
-        return 0.0 if gap == 0 else float("inf")
-    return gap / scale
+        return np.inf
+    mine, theirs = (array.astype(np.float64) for array in (candidate, reference))
+    largest = max(theirs.max(), -theirs.min())
+    if largest == 0:
+        return np.inf if mine.any() else 0.0
+    # In units of a power of two, which changes no digit: squares of very large or very
+    # small numbers are no numbers.
+    shift = -int(np.frexp(largest)[1])
+    with np.errstate(over="ignore"):
+        mine, theirs = np.ldexp(mine, shift), np.ldexp(theirs, shift)
+    return float(np.linalg.norm(mine - theirs) / np.linalg.norm(theirs))
 
 
 def budget(precision: str, errors: Iterable[float]) -> float:

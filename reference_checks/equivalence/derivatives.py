@@ -6,21 +6,20 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 
 
 def derivatives(
     loss: Callable[[Any], Any], fed: Any, trained: Sequence[keras.Variable],
     still: Sequence[keras.Variable] = (),
-) -> list[np.ndarray]:  # fmt: skip
+) -> list[Any]:  # fmt: skip
     """Of the number `loss(fed)`: with respect to `fed`, then to the `trained` variables.
 
+    They are the backend's tensors: a large network's in both forms are gigabytes.
     What has no part in the loss has a derivative of zeros.  Variables that `loss` assigns
     to (moving statistics, among the `still` ones) have their new values afterwards.
     """
     backend = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}
-    found = backend[keras.config.backend()](loss, fed, trained, still)
-    return [keras.ops.convert_to_numpy(gradient) for gradient in found]
+    return list(backend[keras.config.backend()](loss, fed, trained, still))
 
 
 def _tensorflow(loss: Any, fed: Any, trained: Any, still: Any) -> Sequence[Any]:

@@ -16,9 +16,10 @@ import numpy as np
 from reference_checks.graph import Graph, Op
 from reference_checks.rewrites import canonical
 
-FURTHER = 64
-"""Batches of pictures that are made of others; a unit that sees one number a picture, in a
-squeeze, is beyond an activation's kink in most, and of thousands one in all of thirty."""
+FURTHER, MANY = 8, 16
+"""Batches of pictures that are made of others, and their size.  A unit that sees one number a
+picture, in a squeeze, is beyond an activation's kink in most, and of thousands one in all of
+thirty; many pictures at once cost little more than two where the map is small."""
 
 
 class Reached:
@@ -64,7 +65,7 @@ class Reached:
 
 
 def further(pictures: np.ndarray, batch: int, seed: int) -> Iterator[np.ndarray]:
-    """Batches of so many `pictures` beside the first, then of others made of them.
+    """Batches of so many `pictures` beside the first, then larger ones made of them.
 
     Each colour has a weight, noise and a shift of its own then.
     """
@@ -72,8 +73,8 @@ def further(pictures: np.ndarray, batch: int, seed: int) -> Iterator[np.ndarray]
         yield pictures[first : first + batch]
     rng = np.random.default_rng(seed)
     for _ in range(FURTHER):
-        x = rng.permutation(pictures)[:batch]
-        weight, noisy, shift = rng.standard_normal((3, batch, 1, 1, x.shape[-1]))
+        x = rng.choice(pictures, MANY)
+        weight, noisy, shift = rng.standard_normal((3, MANY, 1, 1, x.shape[-1]))
         yield weight * x + noisy * rng.standard_normal(x.shape) + shift / 2
 
 

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from reference_checks.from_keras import from_keras, unallocated
-from reference_checks.graph import Graph
+from reference_checks.graph import Graph, Values
 from reference_checks.precision import floatx
 from reference_checks.rewrites import canonical
 from reference_checks.rewrites.normalisation import PREFIX, after_prefix
@@ -23,25 +23,24 @@ See = Callable[[Any, Any], None]
 """What is shown a model's tensor and its value."""
 
 
-def numpy_of(variable: keras.Variable) -> np.ndarray:
-    # By way of a tensor: NumPy 2 warns where it reads a TensorFlow variable itself.
-    return keras.ops.convert_to_numpy(keras.ops.stop_gradient(variable.value))
-
-
 class Stored(Mapping[int, np.ndarray]):
-    """A model's weights by their index, read from the backend when they are asked for."""
+    """Weights, or something else of each, by index, read from the backend when asked for."""
 
-    def __init__(self, model: keras.Model) -> None:
-        self.weights = model.weights
+    def __init__(self, kept: Mapping[int, Any]) -> None:
+        self.kept = kept
 
     def __getitem__(self, index: int) -> np.ndarray:
-        return numpy_of(self.weights[index])
+        value = self.kept[index]
+        if isinstance(value, keras.Variable):
+            value = value.value
+        # By way of a tensor: NumPy 2 warns where it reads a TensorFlow variable itself.
+        return keras.ops.convert_to_numpy(keras.ops.stop_gradient(value))
 
     def __iter__(self) -> Iterator[int]:
-        return iter(range(len(self.weights)))
+        return iter(self.kept)
 
     def __len__(self) -> int:
-        return len(self.weights)
+        return len(self.kept)
 
 
 def prefix(graph: Graph) -> tuple[np.ndarray, np.ndarray]:
@@ -74,7 +73,7 @@ class Subject:
 
     @property
     def values(self) -> Mapping[int, np.ndarray]:
-        return Stored(self.model)
+        return Stored(dict(enumerate(self.model.weights)))
 
     def assign(self, values: Mapping[int, np.ndarray]) -> None:
         """Give the variables their values; a variable without memory gets it now."""
@@ -138,10 +137,12 @@ class Subject:
             results = walk(self.model, self.feed(x), wanted, see=see)
         return [keras.ops.convert_to_numpy(r) for r in results]
 
-    def release(self) -> None:
-        """Give the memory of the weights back, until `assign`."""
+    def release(self) -> Values:
+        """Take the weights from the model, until `assign`; unless kept, their memory returns."""
+        taken = {i: variable._value for i, variable in enumerate(self.model.weights)}
         for variable in self.model.weights:
             variable._value = None
+        return Stored(taken)
 
 
 @contextmanager

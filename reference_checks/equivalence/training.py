@@ -11,8 +11,8 @@ import keras
 import numpy as np
 
 from reference_checks.equivalence.derivatives import derivatives
-from reference_checks.equivalence.subject import Subject, walk
-from reference_checks.precision import floatx
+from reference_checks.equivalence.subject import Stored, Subject, walk
+from reference_checks.graph import Values
 
 GRADIENT_BUDGET = 1e-11
 
@@ -21,7 +21,7 @@ GRADIENT_BUDGET = 1e-11
 class Gradients:
     """Of one number that all outputs have a part in: by variable, and of the input."""
 
-    weights: dict[int, np.ndarray]
+    weights: Values
     input: np.ndarray
 
 
@@ -58,8 +58,8 @@ def gradients(
     of_input, *of_weights = derivatives(
         loss, subject.feed(x), list(trained.values()), still
     )
-    by_weight = dict(zip(trained, of_weights, strict=True))
-    return Gradients(by_weight, of_input / subject.scale())
+    by_weight = Stored(dict(zip(trained, of_weights, strict=True)))
+    return Gradients(by_weight, keras.ops.convert_to_numpy(of_input) / subject.scale())
 
 
 def _grouped(layer: keras.layers.Conv2D, x: Any) -> Any:
@@ -98,12 +98,8 @@ def training_step(
             for i, g in found.weights.items()
         )
         rate = 0.1 / max(moves)
-    with floatx(subject.dtype):
-        optimizer = keras.optimizers.SGD(rate)
-        optimizer.apply(
-            [keras.ops.convert_to_tensor(g) for g in found.weights.values()],
-            [weights[i] for i in found.weights],
-        )
+    for i, gradient in found.weights.items():
+        weights[i].assign_sub(rate * gradient)
     return found, rate
 
 

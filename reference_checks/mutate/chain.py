@@ -145,6 +145,8 @@ class Chain:
         mine, theirs = self._truth(mutant)
         roots = [(c.a, c.b) for c in found.changes if not c.follows]
         roots += [(name, name) for name in self._absorbed(found)]
+        if found.same and not roots:
+            roots = [(name, None) for name in self._printed(failed)]
         right = [a in mine or b in theirs for a, b in roots]
         if not any(right):
             right = [self._alike(mutant, a, b) for a, b in roots]
@@ -176,6 +178,18 @@ class Chain:
             there = any(kind == (d.rewrite, d.attribute) for d in found.absorbed)
             if entry.at is not None and found.same and not there:
                 yield entry.at
+
+    def _printed(self, failed: Iterable[Record]) -> Iterator[str]:
+        """The layers of rows that are printed otherwise, though they compute the same."""
+        entry = self.pair.entry
+        if entry.table is not None:
+            wrong = {record.row for record in failed} - {None}
+            rows = self.ours.row_of(self.paper.spec.tables[entry.table].rows)
+            yield from dict.fromkeys(
+                op.layer
+                for op, row in zip(self.ours.ops, rows, strict=True)
+                if row in wrong
+            )
 
     def _alike(self, mutant: Mutant, a: str | None, b: str | None) -> bool:
         """Whether the same change at the op that is named makes the same network."""

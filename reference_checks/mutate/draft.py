@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from reference_checks.graph import Graph, Op, Variable, Weight
+from reference_checks.graph import Graph, Op, Variable, Weight, topological
 
 Shape = tuple[int | None, ...]
 
@@ -122,7 +122,7 @@ class Draft:
             Invalid: sizes do not fit.
         """
         known: dict[int, Op] = {}
-        for number in self._order():
+        for number in topological(self.outputs, lambda i: self.ops[i].inputs):
             op = self.ops[number]
             arriving = [known[i].shape for i in op.inputs]
             declared = self._declared(number)
@@ -151,23 +151,6 @@ class Draft:
         origin = tuple(old if old < stored else None for old in index)
         graph = Graph(tuple(ops), outputs, tuple(variables), self.graph.name)
         return Made(graph, origin, numbers)
-
-    def _order(self) -> list[int]:
-        order: list[int] = []
-        done: set[int] = set()
-        stack = [(index, False) for index in reversed(self.outputs)]
-        while stack:
-            index, ready = stack.pop()
-            if index in done:
-                continue
-            if ready:
-                done.add(index)
-                order.append(index)
-                continue
-            stack.append((index, True))
-            inputs = reversed(self.ops[index].inputs)
-            stack.extend((i, False) for i in inputs if i not in done)
-        return order
 
     def _declared(self, number: int) -> list[Shape]:
         """The shapes that arrive at the op as it is declared."""

@@ -17,7 +17,7 @@ This page is written by `{command}`: {mutants} mutants of {classes} classes, at 
 Without a selection it takes one official model of each paper, that with the fewest multiply-adds among those whose layer table the paper prints; here it took {names}.
 
 - **Detected**: at least one check of the chain fails that does not fail without the mutation.
-- **Located**: what is named as different, by the diff, by a deviation or by the first operation whose output differs, is what was mutated; **alone**: and nothing else is named.
+- **Located**: what is named as different, by the diff, by a deviation or by the first operation whose output differs (where the rewrites see no difference, by a row of the paper's table), is what was mutated; **alone**: and nothing else is named.
 - **Equivalent**: the rewrites prove that nothing has changed, and float64 outputs and a training step agree.
 - **Paper's numbers only**: the printed rows, parameters, multiply-adds, depth and other numbers see it.
 - **Float32 only**: the weights do not fit, or the outputs of one photograph differ by more than float32 explains ({factor} times the network's own error in it, [derived](tolerance.md)). This is what a careful comparison of outputs sees; some mutants compute the same (a momentum, a dropout, padding that no window reaches, a stride before or after a 1x1 convolution).
@@ -71,7 +71,8 @@ def _table(head: Sequence[str], rows: Iterator[Sequence[str]]) -> Iterator[str]:
 
 
 def _share(number: int, total: int) -> str:
-    return f"{number} ({100 * number / total:.0f} %)" if total else "–"
+    # Rounded down: all but one are not 100 %.
+    return f"{number} ({100 * number // total} %)" if total else "–"
 
 
 def _summary(

@@ -12,12 +12,14 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 
 from reference_checks.equivalence import distance
+from reference_checks.equivalence.derivatives import derivatives
 from reference_checks.equivalence.training import GRADIENT_BUDGET
 from reference_checks.execute import apply
 from reference_checks.graph import Graph, Op, Values
-from reference_checks.model_files import NotAvailable
+from reference_checks.precision import floatx
 
 ROUNDING = 1e-9
 """Of the largest: a bias before a norm has no gradient in training, but for rounding."""
@@ -29,60 +31,58 @@ Both flat: a variable may be stored in another shape than the one in which it is
 
 
 def step(graph: Graph, values: Values, x: np.ndarray, seed: int) -> Step:
-    """The gradients and the moving statistics for the batch `x`, in its precision.
-
-    Raises:
-        NotAvailable: the backend has no gradients here.
-    """
-    if keras.config.backend() != "tensorflow":
-        raise NotAvailable(f"no gradients yet under {keras.config.backend()}")
-    import tensorflow as tf
-
+    """The gradients and the moving statistics for the batch `x`, in its precision."""
     rng = np.random.default_rng(seed)
-    held = {
-        i: tf.constant(np.asarray(values[i], x.dtype))
-        for i, variable in enumerate(graph.variables)
-    }
-    moved: Step = {}
-    results: list[Any] = []
-    with tf.GradientTape() as tape:
-        tape.watch(list(held.values()))
-        for op in graph.ops:
-            weights = {
-                w.role: tf.reshape(held[w.variables[0]], w.shape) for w in op.weights
-            }
-            arriving = [results[i] for i in op.inputs]
-            if op.kind == "input":
-                results.append(tf.constant(x))
-            elif op.kind == "batch_norm":
-                y, statistics = _batch_norm(op, arriving[0], weights)
-                results.append(y)
-                for role, value in statistics.items():
-                    index = op.weight(role).variables[0]
-                    moved[index, "after"] = np.ravel(value)
-            else:
-                results.append(apply(op, arriving, weights))
-        loss = sum(
-            tf.reduce_sum(results[i] * rng.standard_normal(results[i].shape))
-            for i in graph.outputs
+    ends = [rng.standard_normal((len(x), *graph.ops[i].shape)) for i in graph.outputs]
+    with floatx(x.dtype.name):
+        held = [
+            keras.Variable(np.asarray(values[i], x.dtype), trainable=variable.trainable)
+            for i, variable in enumerate(graph.variables)
+        ]
+        moved: set[int] = set()
+
+        def loss(fed: Any) -> Any:
+            results: list[Any] = []
+            for op in graph.ops:
+                weights = {
+                    w.role: ops.reshape(held[w.variables[0]], w.shape)
+                    for w in op.weights
+                }
+                arriving = [results[i] for i in op.inputs]
+                if op.kind == "input":
+                    results.append(fed)
+                elif op.kind == "batch_norm":
+                    y, statistics = _batch_norm(op, arriving[0], weights)
+                    results.append(y)
+                    for role, value in statistics.items():
+                        index = op.weight(role).variables[0]
+                        held[index].assign(ops.reshape(value, held[index].shape))
+                        moved.add(index)
+                else:
+                    results.append(apply(op, arriving, weights))
+            return sum(
+                ops.sum(results[i] * ops.convert_to_tensor(end.astype(x.dtype)))
+                for i, end in zip(graph.outputs, ends, strict=True)
+            )
+
+        trained = [i for i, v in enumerate(graph.variables) if v.trainable]
+        still = [v for v in held if not v.trainable]
+        _, *found = derivatives(
+            loss, ops.convert_to_tensor(x), [held[i] for i in trained], still
         )
-    trained = [i for i, v in enumerate(graph.variables) if v.trainable]
-    found = tape.gradient(
-        loss, [held[i] for i in trained], unconnected_gradients="zero"
-    )
+        after = {(i, "after"): np.ravel(ops.convert_to_numpy(held[i])) for i in moved}
     gradients = {
-        (i, "gradient"): np.ravel(g) for i, g in zip(trained, found, strict=True)
+        (i, "gradient"): np.ravel(ops.convert_to_numpy(g))
+        for i, g in zip(trained, found, strict=True)
     }
-    return moved | gradients
+    return after | gradients
 
 
 def _batch_norm(
     op: Op, x: Any, weights: Mapping[str, Any]
 ) -> tuple[Any, dict[str, Any]]:
     """The batch normalised by its own statistics, and the moving ones after it."""
-    import tensorflow as tf
-
-    mean, variance = tf.nn.moments(x, list(range(len(x.shape) - 1)))
+    mean, variance = ops.moments(x, list(range(len(x.shape) - 1)))
     by_batch = {**weights, "mean": mean, "variance": variance}
     kept = op.attrs["momentum"]
     batch = {"mean": mean, "variance": variance}

@@ -60,6 +60,15 @@ def page(results: Results, known: Iterable[str]) -> Iterator[str]:
         ((*key, str(number)) for key, number in recorded.items()),
     )
     yield from _section(
+        "Printed numbers that stand in one source alone",
+        ("paper", "what", "source", "what speaks for them"),
+        (
+            (stem, one.what, one.source, one.held or "nothing")
+            for stem, paper in results.papers.items()
+            for one in paper.one_source
+        ),
+    )
+    yield from _section(
         "What the papers leave open",
         ("paper", "what", "chosen", "source"),
         (

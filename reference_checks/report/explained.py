@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from reference_checks.explain import Account, Explanation
+from reference_checks.record import Verdict
 
 MOST = 10  # candidates that are shown; JSON has all
 
@@ -62,11 +63,19 @@ def _lines(account: Account) -> Iterator[str]:
         yield f"  … and {len(confirmed) - MOST} more candidates"
     values = {what: value for what, value in account.tried.items() if value is not None}
     changed = {w: v for w, v in values.items() if v != record.measured}
-    if not account.candidates and not account.explanation:
+    idle = [what for what in values if what not in changed]
+    barred = [what for what, value in account.tried.items() if value is None]
+    if not account.candidates and record.verdict is not Verdict.EXPLAINED:
         yield "  no known cause reproduces the digits, alone or with another"
-        yield "  tried: " + "; ".join(f"{w}: {_number(v)}" for w, v in changed.items())
+        for head, causes in (
+            ("tried", [f"{what}: {_number(value)}" for what, value in changed.items()]),
+            ("tried, without effect", idle),
+            ("not tried, since the network cannot be built so", barred),
+        ):
+            if causes:
+                yield f"  {head}: {'; '.join(causes)}"
     yield (
-        f"  {len(account.tried)} causes tried, of which {len(changed)} change it, and"
+        f"  {len(values)} causes tried, of which {len(changed)} change it, and"
         f" {account.pairs} pairs; by chance, wide digits are met by some"
     )
 

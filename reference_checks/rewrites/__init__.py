@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import cycle
 
 from reference_checks.graph import Graph
 from reference_checks.rewrites.convolution import (
@@ -70,15 +71,14 @@ RULES: dict[str, Rule] = {
 def canonical(graph: Graph, rules: Sequence[Rule] | None = None) -> Graph:
     """The graph with all rules applied until none applies; the order does not matter."""
     rules = tuple(RULES.values()) if rules is None else rules
-    used = set()
-    while True:
-        before = graph
-        for rule in rules:
-            swept = sweep(graph, rule)
-            if swept is not graph:
-                used.add(rule)
-            graph = swept
-        if graph is before:
+    used, unchanged = set(), 0
+    for rule in cycle(rules):
+        swept = sweep(graph, rule)
+        unchanged += 1
+        if swept is not graph:
+            graph, unchanged = swept, 0
+            used.add(rule)
+        if unchanged == len(rules):
             break
     names = tuple(name for name, rule in RULES.items() if rule in used)
     return replace(graph, rewritten=names) if names else graph

@@ -7,6 +7,7 @@ import json
 import random
 import zipfile
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ def _changed(tree: Any, rng: random.Random) -> Any:
         container, key = rng.choice(_places(tree, []))
         match rng.randrange(7):
             case 0:
-                container[key] = rng.choice(VALUES)
+                container[key] = deepcopy(rng.choice(VALUES))  # it may be changed next
             case 1:
                 container[key] = rng.choice(TEXTS)
             case 2 if isinstance(container, dict):
@@ -146,6 +147,49 @@ def results(rng: random.Random, good: bytes) -> bytes:
     if rng.random() < 0.1:
         tree["schema"] = rng.choice(VALUES[:10])
     return json.dumps(_changed(tree, rng)).encode()
+
+
+def kept(rng: random.Random, good: bytes) -> bytes:
+    """A kept run, broken, with other arrays, a pickle, or numbers without end."""
+    if rng.random() < 0.5:
+        return _broken(good, rng)
+    source = zipfile.ZipFile(io.BytesIO(good))
+    parts = {name: source.read(name) for name in source.namelist()}
+    name = rng.choice(sorted(parts))
+    how = zipfile.ZIP_STORED
+    match rng.randrange(6):
+        case 0:
+            parts[name] = _broken(parts[name], rng)
+        case 1:
+            del parts[name]
+        case 2:
+            parts[name] = parts[rng.choice(sorted(parts))]
+        case 3:
+            shape = rng.choice(
+                ("(3, 4)", "(10000000000,)", "(99999999999999999999,)", "(-1,)")
+            )
+            parts[name] = _npy(f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}")  # fmt: skip
+        case 4:
+            code = b"cos\nsystem\n(S'touch CANARY'\ntR."
+            parts[name] = _npy("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }") + code  # fmt: skip
+        case 5:
+            how = zipfile.ZIP_DEFLATED
+            if rng.random() < 0.1:
+                header = (
+                    "{'descr': '<f8', 'fortran_order': False, 'shape': (8000000,), }"
+                )
+                parts[name] = _npy(header) + bytes(64 * 10**6)
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", how) as archive:
+        for part, data in parts.items():
+            archive.writestr(part, data)
+    return file.getvalue()
+
+
+def _npy(header: str) -> bytes:
+    """The start of an array in NumPy's format."""
+    text = header.encode() + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
 
 
 def model(rng: random.Random, good: dict[str, bytes]) -> tuple[str, bytes]:
@@ -209,3 +253,24 @@ Maker = Callable[[random.Random], bytes]
 SPEC_MAKERS: dict[str, Maker] = {
     "spec bytes": spec_bytes, "spec structure": spec_structure, "spec nonsense": spec_nonsense,
 }  # fmt: skip
+
+
+def _aliases() -> bytes:
+    lines = ["a0: &a0 [x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
+    return "\n".join(lines).encode()
+
+
+def _rows() -> bytes:
+    rows = "".join(f"      row_{n}: {{output: 1x1x1}}\n" for n in range(10**6))
+    return SPECS[0] + b"\ntables:\n  more:\n    rows:\n" + rows.encode()
+
+
+GROWING: dict[str, Callable[[], bytes]] = {
+    "rows": _rows,
+    "aliases": _aliases,
+    "levels": lambda: b"[" * 10**5,
+    "maps": lambda: b"{a: " * 10**5,
+    "key": lambda: b"x" * 10**7 + b": 1",
+}
+"""Specs that are small to write and large to read."""

@@ -12,23 +12,31 @@ import resource
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import hostile
+import msgspec
+import numpy as np
 import pytest
 
-from reference_checks import models, notation, printed
+from reference_checks import evidence, kept_run, models, notation, printed
+from reference_checks.device import Device
+from reference_checks.equivalence.sensitivity import Sensitivity
 from reference_checks.errors import InputError
 from reference_checks.lint import lint
 from reference_checks.load import load
+from reference_checks.mutate.kept import Mutants, Part, Plan
+from reference_checks.mutate.page import page
+from reference_checks.mutate.result import Result
 from reference_checks.problems import SpecError
 from reference_checks.report import write_all
 from reference_checks.results import Identity, Results, environment, identity
 
 NUMBER = int(os.environ.get("PAPERSPEC_FUZZ", "400"))
 SHARES = {
-    "spec bytes": 0.3, "spec structure": 0.2, "spec nonsense": 0.2, "results": 0.1,
-    "text": 0.18, "model": 0.02,
+    "spec bytes": 0.3, "spec structure": 0.2, "spec nonsense": 0.2, "results": 0.06,
+    "evidence": 0.02, "mutants": 0.02, "kept run": 0.04, "text": 0.14, "model": 0.02,
 }  # fmt: skip
 SECONDS = 10
 KILOBYTES = 2 * 2**20
@@ -134,6 +142,14 @@ def test_a_hostile_spec_is_read_or_refused(kind, place):
     assert {"lenet5.yaml"} >= {p.name for p in place.iterdir()} - {"cache"}
 
 
+@pytest.mark.parametrize("kind", list(hostile.GROWING))
+def test_a_spec_that_grows_is_refused(kind, place):
+    """A million rows, aliases of aliases, a hundred thousand levels, an endless key."""
+    path = place / "lenet5.yaml"
+    path.write_bytes(hostile.GROWING[kind]())
+    assert not answered(lambda: load(path))
+
+
 def test_a_hostile_text_is_read_or_refused():
     """Printed numbers, cells of a table, names of models."""
 
@@ -183,8 +199,68 @@ def test_hostile_results_are_read_or_refused(place, good_results):
         return answered(lambda: write_all(Results.read(path), out))
 
     all_answered("results", check)
-    for page in out.rglob("*.html"):
-        assert "<script>alert" not in page.read_text()
+    for path in out.rglob("*.html"):
+        assert "<script>alert" not in path.read_text()
+
+
+def test_hostile_evidence_is_read_or_refused(place, good_results):
+    """Of a GPU, held against sound results, as every report does."""
+    sound = msgspec.json.decode(good_results, type=Results)
+    gpu = replace(sound, device=Device("gpu", "NVIDIA H100", "jax", "580", "CUDA 13"))
+    path = place / "nvidia_h100_jax.json"
+    gpu.write(path)
+    good = path.read_bytes()
+    assert evidence.of(sound, evidence.read_all(place))
+
+    def check(rng: random.Random) -> bool:
+        path.write_bytes(hostile.results(rng, good))
+        return answered(lambda: evidence.of(sound, evidence.read_all(place)))
+
+    all_answered("evidence", check)
+
+
+def test_hostile_mutants_are_read_or_refused(place):
+    """What `mutate` keeps and reports show."""
+    found = Result(
+        "tiny", "tiny", "keras:Tiny", "bias dropped", "1 of 3: conv", ("rows",),
+        "detected", True, True, ("conv",), None,
+    )  # fmt: skip
+    plan = Plan(("bias dropped",), 3, 1998, static=False)
+    path = place / "mutants.json"
+    Mutants(plan, (Part("tiny/tiny/keras:Tiny", "0", (found,)),)).write(path)
+    good = path.read_bytes()
+
+    def check(rng: random.Random) -> bool:
+        path.write_bytes(hostile.results(rng, good))
+        return answered(lambda: page(Mutants.read(path)))
+
+    all_answered("mutants", check)
+
+
+def test_a_hostile_kept_run_is_read_or_refused(place):
+    """Weights and outputs of another backend: broken, not what its digests say, a bomb."""
+    unit, path = "tiny/tiny/keras:Tiny", place / "kept.npz"
+    numbers = np.arange(12.0)
+    variables = [("kernel", (3, 4))]
+    origin = kept_run.Origin(
+        unit, "0", "1", "jax on cpu", "2026", {"keras": "3"}, variables, ["conv"],
+        Sensitivity("epsilon", 1e-3, 1.0, 99.0),
+    )  # fmt: skip
+    kept_run.write(path, origin, {0: numbers.reshape(3, 4)}, numbers, numbers, {"conv": numbers})  # fmt: skip
+    good = path.read_bytes()
+
+    def read() -> None:
+        kept = kept_run.KeptRun(path, unit)
+        kept.require(("0", "1"), variables)
+        kept.arrays()
+
+    assert answered(read)
+
+    def check(rng: random.Random) -> bool:
+        path.write_bytes(hostile.kept(rng, good))
+        return answered(read)
+
+    all_answered("kept run", check)
 
 
 @pytest.fixture(scope="module")

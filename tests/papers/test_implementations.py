@@ -57,17 +57,42 @@ def test_another_import_is_seen():
     )
 
 
+def lines_of_code(source):
+    """How many lines say something to Python: no docstring, comment or empty line."""
+    prose = set()
+    for node in ast.walk(ast.parse(source)):
+        documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        if documented and ast.get_docstring(node):
+            text = node.body[0]
+            prose.update(range(text.lineno, text.end_lineno + 1))
+    return sum(
+        number not in prose and line.strip() != "" and not line.lstrip().startswith("#")
+        for number, line in enumerate(source.splitlines(), start=1)
+    )
+
+
+def test_lines_of_code_are_counted():
+    """Three here: the rest is for people."""
+    lines = (
+        '"""Of the',
+        'file."""',
+        "",
+        "# why",
+        "def f(x):",
+        "    'Of f.'",
+        "    x = [",
+        "    ]",
+    )
+    assert 3 == lines_of_code("\n".join(lines))
+
+
 @by_name
 def test_an_implementation_fits_the_page(path):
-    """At most 95 lines of code, of at most 100 characters but for the literal table."""
+    """At most 90 lines of code, of at most 100 characters but for the literal table."""
     source = path.read_text()
-    lines = source.splitlines()
-    assert (
-        sum(map(bool, lines)) - len(ast.get_docstring(ast.parse(source)).splitlines())
-        <= 95
-    )
+    assert lines_of_code(source) <= 90
     inside, wide = False, []
-    for line in lines:
+    for line in source.splitlines():
         inside = line == "# fmt: off" or (inside and line != "# fmt: on")
         wide += [line] if len(line) > 100 and not inside else []
     assert [] == wide

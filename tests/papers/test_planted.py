@@ -408,7 +408,7 @@ OFFICIAL = [
     ),
     Plant(  # no printed number or row tells
         "the cell before last for the one before", NASNET,
-        "g = before if skip_reduced else g", "g = before", KERAS_NASNET_MOBILE,
+        "g, h = g if skip_reduced else h, reduced", "g, h = g, reduced", KERAS_NASNET_MOBILE,
         {STRUCTURE},
     ),
     Plant(  # nor here

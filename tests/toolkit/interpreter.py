@@ -12,17 +12,23 @@ from reference_checks.graph import Graph, Op
 
 erf = np.vectorize(math.erf)
 
+
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    """1 / (1 + e^-x), without a number as large as e^-x."""
+    return np.exp(-np.logaddexp(0, -x))
+
+
 FUNCTIONS = {
     "relu": lambda x: np.maximum(x, 0),
     "relu6": lambda x: np.clip(x, 0, 6),
-    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "sigmoid": sigmoid,
     "hard_sigmoid": lambda x: np.clip(x / 6 + 0.5, 0, 1),
     "tanh": np.tanh,
     "erf": erf,
-    "silu": lambda x: x / (1 + np.exp(-x)),
+    "silu": lambda x: x * sigmoid(x),
     "hard_silu": lambda x: x * np.clip(x / 6 + 0.5, 0, 1),
     "exponential": np.exp,
-    "softplus": lambda x: np.log1p(np.exp(x)),
+    "softplus": lambda x: np.logaddexp(0, x),
     "softsign": lambda x: x / (1 + np.abs(x)),
     "elu": lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))),
     "selu": lambda x: (

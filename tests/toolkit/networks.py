@@ -7,9 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from reference_checks.graph import Graph, Op, Variable, Weight
+
+
+def examples(number: int) -> settings:
+    """So many examples, in a profile that tries a hundred as Hypothesis itself does."""
+    scaled = max(1, number * settings.default.max_examples // 100)
+    return settings(max_examples=scaled, deadline=None)
 
 
 class Network:

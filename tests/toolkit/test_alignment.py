@@ -6,10 +6,10 @@ from dataclasses import replace
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from interpreter import distance, evaluate, random_inputs, random_values
-from networks import Network, Spelling, architectures
+from networks import Network, Spelling, architectures, examples
 
 from reference_checks import alignment, partial
 from reference_checks.alignment import Ambiguous, align, colours, verify
@@ -17,7 +17,7 @@ from reference_checks.graph import Graph, tidy
 from reference_checks.rewrites import canonical
 from reference_checks.transfer import transfer
 
-few = settings(max_examples=40, deadline=None)
+few = examples(40)
 randoms = st.randoms(use_true_random=False)
 
 
@@ -148,6 +148,54 @@ def test_concatenation_in_another_order_is_another_network():
     assert not align(*graphs).isomorphic
 
 
+def branched(widths=(2, 2), outputs=(0, 1), named="") -> Graph:
+    """Convolutions beside each other, in the order of the outputs."""
+    net = Network(4, 4, 3)
+    arms = [net.conv(net.input, n, layer=f"{named}{k}") for k, n in enumerate(widths)]
+    return net.graph(*(arms[k] for k in outputs))
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "pairs", "why"),
+    [
+        (branched(), branched(named="b"), {0: 0, 1: 1}, "some ops are not paired: '1'"),
+        (branched(), branched((2, 2, 2), named="b"), {0: 0, 1: 1, 2: 2},
+         "some ops are not paired: 'b2'"),
+        (branched(), branched(named="b"), {0: 0, 1: 1, 2: 1}, "some ops are not paired: 'b1'"),
+        (branched(), branched((2, 3), named="b"), {0: 0, 1: 1, 2: 2},
+         "'1' and 'b1' do not compute the same"),
+        (branched(), branched(), {0: 0, 1: 2, 2: 1}, "the outputs are in another order"),
+    ],
+)  # fmt: skip
+def test_what_is_no_isomorphism_is_said(a, b, pairs, why):
+    """The first reason, with the layers of both."""
+    assert why == verify(a, b, pairs)
+
+
+def test_reads_and_shared_weights_that_differ_are_said():
+    """Pairs of equal ops, by number, of networks that are not the same."""
+    graphs = []
+    for source in (1, 2):
+        net = Network(4, 4, 2)
+        convs = [
+            net.conv(net.input, 2, layer="one"),
+            net.conv(net.input, 2, layer="two"),
+        ]
+        net.plus(net.act(source, layer="relu"), *convs)
+        graphs.append(net.graph())
+    same = {k: k for k in range(len(graphs[0].ops))}
+    assert "'relu' and 'relu' read different ops" == verify(*graphs, same)
+    one, two = twice((0, 1), 4), twice((2, 3), 4)
+    own = {k: k for k in range(len(one.ops))}
+    assert "'conv_0' and 'conv_1' share weights differently" == verify(one, two, own)
+    apart = Network(4, 4, 2)
+    x = apart.input
+    for _ in range(3):
+        x = apart.conv(x, 2)
+    said = "weights that are shared on one side are not on the other"
+    assert said == verify(apart.graph(), twice((0, 1)), {k: k for k in range(4)})
+
+
 def test_outputs_in_another_order_are_another_network():
     net = Network(4, 4, 3)
     a, b = net.act(net.input, "relu"), net.act(net.input, "tanh")
@@ -193,8 +241,18 @@ def shared_layer(net: Network, x: int, random: Random) -> int:
     return net.plus(len(net.ops) - 1, once, net.act(other, "tanh"))
 
 
+def crossed(net: Network, x: int, random: Random) -> int:
+    """Pairs of equal convolutions of pairs of sums of pairs of equal convolutions."""
+    above = [[net.conv(x, 4, kernel) for _ in range(2)] for kernel in (1, 3)]
+    sums = [net.plus(a, b) for a, b in zip(above[0], random.sample(above[1], 2))]
+    below = [
+        [net.conv(y, 4, kernel) for y in random.sample(sums, 2)] for kernel in (1, 3)
+    ]
+    return net.plus(*(net.act(net.plus(*pair)) for pair in zip(*below)))
+
+
 ADVERSARIES = (
-    equal_siblings, squeezes, parallel_arms, fused_projections, shared_layer,
+    equal_siblings, squeezes, parallel_arms, fused_projections, shared_layer, crossed,
 )  # fmt: skip
 adversaries = st.lists(st.sampled_from(ADVERSARIES), min_size=1, max_size=3)
 
@@ -266,20 +324,23 @@ def test_a_read_that_is_elsewhere_is_never_an_isomorphism(blocks, random, data):
 rings = st.lists(st.integers(3, 5), min_size=1, max_size=3)
 
 
-def ringed(lengths: list[int]) -> Graph:
-    """Equal convolutions, each in the sums of two neighbours of its ring."""
+def ringed(lengths: list[int], random: Random) -> Graph:
+    """Equal convolutions, each in the sums of two neighbours of its ring, in any order."""
     edges, start = [], 0
+    places = random.sample(range(sum(lengths)), sum(lengths))
     for length in lengths:
-        edges += [(start + k, start + (k + 1) % length) for k in range(length)]
+        ring = places[start : start + length]
+        edges += [(ring[k - 1], ring[k]) for k in range(length)]
         start += length
+    random.shuffle(edges)
     return siblings(start, edges)
 
 
 @few
-@given(rings, rings)
-def test_rings_of_equal_siblings_are_one_network_or_refused(first, second):
+@given(rings, rings, randoms)
+def test_rings_of_equal_siblings_are_one_network_or_refused(first, second, random):
     """Every op looks the same in all of them; only the same rings are paired."""
-    a, b = ringed(first), ringed(second)
+    a, b = ringed(first, random), ringed(second, random)
     if sorted(first) == sorted(second):
         assert align(a, b).isomorphic
     elif sum(first) != sum(second):
@@ -287,6 +348,30 @@ def test_rings_of_equal_siblings_are_one_network_or_refused(first, second):
     else:
         with pytest.raises(Ambiguous, match="could be any of"):
             align(a, b)
+
+
+@few
+@given(rings, randoms)
+def test_a_ring_is_its_own_however_it_is_numbered(lengths, random):
+    """Neither what is read nor what reads says where to begin: any place is tried."""
+    assert align(ringed(lengths, random), ringed(lengths, random)).isomorphic
+
+
+def test_ties_that_what_reads_decides_are_not_guessed(monkeypatch):
+    """Each guess would refine all colours again."""
+    monkeypatch.setattr(
+        alignment, "_individualised", lambda *args: pytest.fail("guessed")
+    )
+    pairs = [(2 * k, 2 * k + 1) for k in range(8)]
+    others = [(k, k + 8) if k % 3 else (k + 8, k) for k in range(8)]
+    assert align(siblings(16, pairs), siblings(16, others)).isomorphic
+
+
+def test_a_pairing_that_is_never_right_is_refused_with_the_reason(monkeypatch):
+    """Planted: nothing ties, and `verify` says no all the same."""
+    monkeypatch.setattr(alignment, "verify", lambda *args: "planted")
+    with pytest.raises(Ambiguous, match=r"^planted$"):
+        align(tower(2), tower(2))
 
 
 # Graphs that differ -----------------------------------------------------------------------
@@ -321,6 +406,32 @@ def test_blocks_that_one_side_lacks_are_left_out_and_nothing_else(blocks, more):
     assert all(a.ops[i].signature == b.ops[j].signature for i, j in found.items())
 
 
+def test_a_change_before_equal_blocks_does_not_move_them():
+    """Without the projection the second block looks like the first: both follow the pooling."""
+    graphs = []
+    for dropped in (True, False):
+        net = Network(16, 16, 4)
+        x = net.act(net.conv(net.input, 4, layer="stem"))
+        y = net.pool(net.norm(net.conv(x, 4, layer="wide")), 3, 2, layer="pool")
+        if dropped:
+            x = y
+        else:
+            shortcut = net.norm(net.conv(x, 4, 1, 2, 0, layer="shortcut"), "norm")
+            x = net.plus(shortcut, y, layer="sum")
+        for block in range(6):
+            y = x
+            for part in range(3):
+                y = net.norm(net.conv(net.act(y), 4, layer=f"{block}_{part}"))
+            x = net.plus(y, x, layer=f"{block}_sum")
+        graphs.append(net.graph(net.act(x)))
+    a, b = graphs
+    found = partial.partial(a, b)
+    left = [op.layer for j, op in enumerate(b.ops) if j not in {*found.values()}]
+    assert ["shortcut", "norm", "sum"] == left
+    convs = [(i, j) for i, j in found.items() if a.ops[i].kind == "conv"]
+    assert all(a.ops[i].layer == b.ops[j].layer for i, j in convs)
+
+
 @given(architectures, architectures)
 @few
 def test_pairs_of_different_networks_are_of_one_kind_and_used_once(first, second):
@@ -345,6 +456,22 @@ def test_two_poolings_of_a_wide_map_are_paired_by_what_reads_them():
     names = {a.ops[i].layer: b.ops[j].layer for i, j in found.items()}
     assert ("reduce", "three") == (names["reduce"], names["three"])
     assert "one" not in names
+
+
+def test_an_op_that_nobody_reads_has_no_counterpart():
+    """An importer may leave one; the rest is paired as without it."""
+    graphs = []
+    for dead in (True, False):
+        net = Network(8, 8, 4)
+        x = net.conv(net.input, 4, layer="first")
+        if dead:
+            net.conv(x, 6, layer="dead")
+        x = net.conv(x, 4, 3 if dead else 5, layer="second")
+        graphs.append(net.graph(net.act(x)))
+    a, b = graphs
+    found = partial.partial(a, b)
+    assert ["dead"] == [op.layer for i, op in enumerate(a.ops) if i not in found]
+    assert all(a.ops[i].kind == b.ops[j].kind for i, j in found.items())
 
 
 # Cost -------------------------------------------------------------------------------------

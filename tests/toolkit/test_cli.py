@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from itertools import count
 
 import pytest
 from conftest import ROOT, official_tiny
 
-from reference_checks.cli import main
+from reference_checks.cli import main, running
+from reference_checks.cli.running import left
+from reference_checks.results import Results
 
 IMPORTS = """\
 import sys
@@ -330,6 +333,24 @@ def test_a_log_says_how_much_is_left(here, capsys):
     assert "[2/2] tiny/tiny/keras:Tiny" == second
 
 
+def test_what_is_left_counts_units_that_run_a_network_apart():
+    """A hundred quick units say nothing of how long forty networks take."""
+    quick, networks = [0.1] * 100, [30.0] * 2
+    assert ", 40 networks still to be run" == left(
+        10, {False: quick, True: []}, {False: 100, True: 40}
+    )
+    assert ", 1 network still to be run" == left(
+        10, {False: quick, True: []}, {False: 0, True: 1}
+    )
+    assert ", about 19 min left" == left(
+        70, {False: quick, True: networks}, {False: 0, True: 38}
+    )
+    assert ", about 9 min left" == left(  # two side by side
+        35, {False: quick, True: networks}, {False: 100, True: 38}
+    )
+    assert "" == left(1000, {False: quick, True: networks * 20}, {False: 0, True: 0})
+
+
 def test_output_has_no_colour_where_nobody_wants_it(here, capsys, monkeypatch):
     """NO_COLOR, even where a terminal is forced."""
     monkeypatch.setenv("FORCE_COLOR", "1")
@@ -379,6 +400,20 @@ def test_an_interrupted_run_keeps_what_is_finished_and_resumes(
     for record in (*whole["records"], *resumed["records"]):
         record.pop("seconds")
     assert whole["records"] == resumed["records"]
+
+
+@pytest.mark.parametrize(("seconds", "done"), [(0.0, [0, 2]), (2.0, [0, 1, 2, 2])])
+def test_results_are_written_after_what_took_long_and_at_the_end(
+    seconds, done, here, capsys, monkeypatch
+):
+    """Units that take no time are not worth a file of all results each."""
+    clock, written, write = count(step=seconds), [], Results.write
+    monkeypatch.setattr(running, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(
+        Results, "write", lambda r, path: written.append(len(r.done)) or write(r, path)
+    )
+    assert 0 == run(capsys, "check", "--static", "--json", RESULTS)[0]
+    assert done == written
 
 
 def test_a_unit_runs_again_when_its_spec_or_code_changed(here, capsys, monkeypatch):

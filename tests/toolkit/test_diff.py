@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from networks import (
     ACTIVATIONS,
@@ -17,13 +17,15 @@ from networks import (
     Residual,
     Spelling,
     architectures,
+    examples,
 )
 
-from reference_checks.diff import AbsorbedDifference, Diff, diff
-from reference_checks.graph import Graph
+from reference_checks.absorbed import noted
+from reference_checks.diff import AbsorbedDifference, Diff, diff, differences
+from reference_checks.graph import Absorbed, Graph
 from reference_checks.measure import all_params, multiply_adds
 
-few = settings(max_examples=60, deadline=None)
+few = examples(60)
 randoms = st.randoms(use_true_random=False)
 
 
@@ -110,7 +112,7 @@ def conv_changed(draw, conv: Conv, resized: bool, widened: bool = True):
             return replace(conv, padded=not conv.padded), "_conv"
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.data(), architectures, randoms)
 def test_one_thing_that_is_changed_is_named_and_nothing_else(
     data, architecture, random
@@ -312,8 +314,149 @@ def test_an_op_that_reads_another_one_is_a_difference():
     assert "reads" in change.what
 
 
+def widened(
+    stem: int,
+    multiplier: int = 1,
+    kernel: int = 3,
+    filters: int = 3,
+    kept: bool = False,
+) -> Graph:
+    """A convolution of so many filters, and what comes after it."""
+    net = Network(6, 6, 2)
+    x = net.conv(net.input, stem, layer="stem")
+    x = net.conv(x, stem * multiplier, kernel, groups=stem, layer="depth")
+    y = net.norm(x, "norm")
+    x = net.act(net.plus(x, y) if kept else y)
+    x = net.layer_norm(net.conv(x, filters, 3, layer="conv"), "layer_norm")
+    flat = net.reshape(net.act(y, "tanh"), 36 * stem * multiplier, layer="flat")
+    return net.graph(net.dense(flat, 5, "dense"), x)
+
+
+def following(*graphs: Graph) -> tuple[set[str], set[str]]:
+    """The layers of A that differ, and those of them whose difference follows."""
+    changes = [c for c in diff(*graphs).changes if c.a is not None and c.b is not None]
+    return {c.a for c in changes}, {c.a for c in changes if c.follows}
+
+
+@pytest.mark.parametrize("stems", [(4, 6), (6, 2), (3, 9)])
+def test_what_only_sees_other_channels_follows(stems):
+    """A depthwise convolution has as many filters for each channel, a dense layer as many units."""
+    rest = {"depth", "norm", "conv", "flat", "dense"}
+    assert (rest | {"stem"}, rest) == following(*map(widened, stems))
+
+
+@pytest.mark.parametrize(
+    ("change", "own"),
+    [
+        ({"multiplier": 2}, {"depth"}), ({"kernel": 5}, {"depth"}), ({"filters": 4}, {"conv"}),
+        ({"kept": True}, {"depth"}),
+    ],
+)  # fmt: skip
+def test_what_differs_by_itself_does_not_follow(change, own):
+    """Although other channels arrive: another multiplier, kernel, width, or a bias kept."""
+    found, follows = following(widened(4), widened(6, **change))
+    assert own <= found
+    assert not own & follows
+    assert "stem" not in follows
+    assert "dense" in follows
+
+
+def said(*graphs: Graph) -> list[str]:
+    """The changes in words, of networks that are not otherwise different."""
+    return [str(change) for change in diff(*graphs).changes]
+
+
+def arms(*order: int, outputs: tuple[int, ...] = ()) -> Graph:
+    """Three unlike branches of one map, concatenated in an order."""
+    net = Network(4, 4, 2)
+    x = net.act(net.conv(net.input, 2, layer="stem"))
+    branch = [net.conv(x, 2, 2 * k + 1, layer=f"arm_{k}") for k in range(3)]
+    end = net.concat([branch[k] for k in order], layer="join")
+    return net.graph(*(branch[k] for k in outputs), end)
+
+
+def test_what_is_read_in_another_order_is_said():
+    """Which matters to a concatenation, and not to a sum."""
+    expected = ["join ↔ join: concat: inputs in another order"]
+    assert expected == said(arms(0, 1, 2), arms(2, 1, 0))
+
+
+def test_what_is_read_instead_is_said():
+    """With the layers of both sides; what has no counterpart is a change of its own."""
+    found = said(arms(0, 1, 2), arms(0, 1, 1))
+    assert found[-1].startswith("join ↔ join: concat: ")
+    found = said(arms(0, 0, 1, 2), arms(0, 1, 1, 2))
+    assert [
+        "join ↔ join: concat: reads arm_0 only in A, reads arm_1 only in B"
+    ] == found
+
+
+def test_an_output_more_is_said():
+    """Of either side, where the other has fewer."""
+    one, two = arms(0, 1, 2), arms(0, 1, 2, outputs=(1,))
+    assert ["arm_1 ↔ arm_1: conv: an output only in B"] == said(one, two)
+    assert ["arm_1 ↔ arm_1: conv: an output only in A"] == said(two, one)
+
+
+def chain(*kinds: str, inputs: int = 1) -> Graph:
+    """Ops one after the other, and inputs that are outputs."""
+    net = Network(4, 4, 2)
+    more = [net.add("input", (), (4, 4, 2), f"input_{k}") for k in range(1, inputs)]
+    x = net.input
+    for number, kind in enumerate(kinds):
+        layer = f"{kind}_{number}"
+        x = net.conv(x, 2, layer=layer) if kind == "conv" else net.act(x, kind, layer)
+    return net.graph(*more, x)
+
+
+def test_what_one_side_alone_has_is_said_with_its_place_and_its_cost():
+    """Where in A it would stand, if after anything; costs are B's more."""
+    plain, longer = chain("tanh", "conv"), chain("tanh", "conv", "sigmoid", "conv")
+    cost = 4 * 4 * 9 * 2 * 2
+    assert [
+        "nothing after conv_1 ↔ sigmoid_2: sigmoid only in B",
+        "nothing after conv_1 ↔ conv_3: 3x3 conv, 2 only in B"
+        f" (+38 parameters, +{cost} multiply-adds)",
+    ] == said(plain, longer)
+    assert said(longer, plain) == [
+        "sigmoid_2 ↔ nothing: sigmoid only in A",
+        f"conv_3 ↔ nothing: 3x3 conv, 2 only in A (-38 parameters, -{cost} multiply-adds)",
+    ]
+    assert "nothing ↔ input_1: input only in B" in said(plain, chain("tanh", "conv", inputs=2))  # fmt: skip
+
+
+def test_paired_ops_differ_in_what_they_compute_and_in_what_was_absorbed():
+    """What localisation says of an operation that is wrong by itself."""
+    net = Network(4, 4, 2)
+    x = net.conv(net.input, 2)
+    one = replace(net.ops[x], absorbed=(Absorbed("r", "rate", 0.5), Absorbed("r", "same", 1)))  # fmt: skip
+    other = one.but(
+        attrs={"strides": (2, 2)},
+        absorbed=(Absorbed("r", "same", 1), Absorbed("r", "bias", True)),
+    )
+    expected = ["stride 1 → 2", "rate 0.5 → none", "bias none → yes"]
+    assert expected == list(differences(one, other))
+    assert [] == list(differences(one, one))
+
+
 def test_a_diff_is_data():
+    assert {
+        "same": True,
+        "summary": "same network up to: dropout 0.5 → 0.4 in 1 layer (absorbed by inference identity)",
+        "params": 0,
+        "multiply_adds": 0,
+        "aligned": 2,
+        "agreement": 1.0,
+        "absorbed": [
+            {
+                "rewrite": "inference identity", "attribute": "dropout", "a": 0.5,
+                "b": 0.4, "layers": 1, "params": 0, "at": "drop_0",
+            }
+        ],
+        "changes": [],
+    } == diff(dropped(0.5), dropped(0.4)).as_dict()  # fmt: skip
     found = diff(resnet(), resnet(stride_on=2), ROWS).as_dict()
+    assert found["params"] == 0 != found["multiply_adds"]
     assert not found["same"]
     assert 6 == len(found["changes"])
     assert (("stride", "2", "1"),) == found["changes"][0]["attributes"]
@@ -339,14 +482,54 @@ def test_presence_reads_as_words():
         ((0.1, 0.2, None, 0.4, 0.5), [("0.1 to 0.5", 4, "drop_0")]),
         # Half of the fourth is the second once more, which two layers then have.
         ((0.1, 0.2, 0.3, 0.2, 0.5), [("0.1 to 0.5", 4, "drop_0"), (0.2, 1, "drop_3")]),
+        # The fifth and sixth go on from the first, and yet leave the longest row.
+        (
+            (0.1, 0.2, 0.3, 0.4, 0.2, 0.4, 0.5),
+            [("0.1 to 0.5", 5, "drop_0"), (0.2, 1, "drop_4"), (0.4, 1, "drop_5")],
+        ),
+        # No step has nine digits.
+        ((1 / 6, 2 / 6, 3 / 6), [("0.166667 to 0.5", 3, "drop_0")]),
         ((0.5, 0.5), [(0.5, 2, "drop_0")]),
         ((0.5, 0.25), [(0.5, 1, "drop_0"), (0.25, 1, "drop_1")]),
     ],
 )  # fmt: skip
 def test_rates_of_one_side_alone_are_a_row_if_they_grow_evenly(rates, expected):
     """The planted errors are rates that leave the row."""
-    found = diff(dropped(*rates), dropped(*(None for _ in rates))).absorbed
+    none = dropped(*(None for _ in rates))
+    found = diff(dropped(*rates), none).absorbed
     assert expected == [(d.a, d.layers, d.at) for d in found]
+    found = diff(none, dropped(*rates)).absorbed
+    assert expected == [(d.b, d.layers, d.at) for d in found]
+
+
+def test_one_op_may_have_several_of_a_kind():
+    """Two dropouts after one convolution are no difference in either order."""
+    graphs = []
+    for rates in ((0.3, 0.2), (0.2, 0.3), (0.2, 0.4)):
+        net = Network(4, 4, 2)
+        x = net.conv(net.input, 2)
+        for rate in rates:
+            x = net.drop(x, rate)
+        graphs.append(net.graph())
+    first, second, other = graphs
+    assert () == diff(first, second).absorbed
+    (found,) = diff(first, other).absorbed
+    assert ((0.2, 0.3), (0.2, 0.4)) == (found.a, found.b)
+    notes = (Absorbed("r", "by", 2.0, 5, "one"), Absorbed("r", "by", 1.0, 7, "two"))
+    noted_ = noted(replace(first.ops[1], absorbed=notes))
+    assert {("r", "by"): ((1.0, 2.0), 12, "one")} == noted_
+
+
+def test_what_each_side_alone_has_is_two_differences():
+    """A bias here on one side, and there on the other."""
+    graphs = []
+    for first in (True, False):
+        net = Network(4, 4, 2)
+        x = net.norm(net.conv(net.input, 2, bias=first, layer="one"))
+        net.norm(net.conv(net.act(x), 2, bias=not first, layer="two"))
+        graphs.append(net.graph())
+    found = diff(*graphs).absorbed
+    assert [(True, None, "one"), (None, True, "two")] == [(d.a, d.b, d.at) for d in found]  # fmt: skip
 
 
 def test_where_a_dropout_is_missing_is_where_its_likes_have_one():
@@ -354,3 +537,23 @@ def test_where_a_dropout_is_missing_is_where_its_likes_have_one():
     found = diff(dropped(0.5, None, 0.5, 0.5), dropped(None, None, None, None))
     assert ("conv_1",) == found.agreeing("inference identity", "dropout")
     assert () == found.agreeing("inference identity", "momentum")
+    # The first reads the input: it is not like those that read a convolution.
+    found = diff(dropped(None, 0.5, 0.5, 0.5), dropped(None, None, None, None))
+    assert () == found.agreeing("inference identity", "dropout")
+
+
+def test_layers_that_are_as_the_other_sides_are_named_where_others_are_not():
+    """Both have the rate, one of three pairs has another; and a norm that one side lacks."""
+    found = diff(dropped(0.5, 0.5, 0.2), dropped(0.5, 0.4, 0.2))
+    assert ("drop_0", "drop_2") == found.agreeing("inference identity", "dropout")
+    found = diff(resnet(norms="conv1"), resnet())
+    layers = found.agreeing("norm constants", "epsilon")
+    assert len([layer for layer in layers if layer.endswith("_norm")]) == 21
+    # Neither has a bias, the one that a norm follows on one side alone included.
+    graphs = []
+    for normed in (False, True):
+        net = Network(4, 4, 2)
+        x = net.conv(net.input, 2, bias=False, layer="one")
+        net.conv(net.act(net.norm(x) if normed else x), 2, bias=False, layer="two")
+        graphs.append(net.graph())
+    assert ("one", "two") == diff(*graphs).agreeing("norm constants", "bias")

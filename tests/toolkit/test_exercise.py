@@ -10,7 +10,6 @@ from keras import layers
 from reference_checks import equivalence
 from reference_checks.equivalence import coverage, training
 from reference_checks.equivalence.reach import FURTHER, Reached, further
-from reference_checks.equivalence.subject import numpy_of
 from reference_checks.model_files import deep_recursion
 
 SIZE = (8, 8, 3)
@@ -242,7 +241,9 @@ def test_a_softmax_is_not_saturated():
         if not calibrated:  # as large as logits get without calibration
             dense.bias.assign(1000.0 * np.arange(50.0))
         (right,) = subject.run(x)
-        dense.bias.assign(numpy_of(dense.bias) + 1e-6 * np.arange(50.0))
+        dense.bias.assign(
+            keras.ops.convert_to_numpy(dense.bias.value) + 1e-6 * np.arange(50.0)
+        )
         (wrong,) = subject.run(x)
         found.append(equivalence.distance(wrong, right))
     assert found[0] > 1e-7

@@ -56,6 +56,10 @@ def account(tiny, claim: str, erratum: str = ""):
         ('quantity: multiply_adds, printed: "8,128,542"', "input 224x224 instead of 8x8"),
         ('quantity: neurons, printed: "352"', "without the top: all after the last map"),
         ('quantity: depth, printed: "4"', "pooling counted"),
+        ('quantity: params, printed: "739"', "two digits swapped in print: 379"),
+        ('quantity: params, printed: "7.39x10^2"', "two digits swapped in print: 3.79x10^2"),
+        ('quantity: model_bytes, printed: "758"', "16 bits instead of 32"),
+        ('quantity: model_bytes, printed: "1596"', "moving statistics counted"),
     ],
 )  # fmt: skip
 def test_a_single_cause_is_found_again(claim, causes, tiny):
@@ -133,6 +137,63 @@ def test_a_ratio_is_searched_on_both_sides(tiny):
     found = account(tiny, 'quantity: params, printed: "50%", relative_to: tiny')
     assert () == found.candidates
     assert {1} == set(found.tried.values())
+
+
+def test_a_ratio_may_be_of_what_is_printed(tiny):
+    """Two numbers of the paper make it, whatever the networks count."""
+    for number in ("500", "250"):
+        tiny.plant(
+            "papers/tiny.yaml",
+            "      - {quantity: top1_error,",
+            f'      - {{quantity: params, printed: "{number}", source: there}}\n'
+            "      - {quantity: top1_error,",
+        )
+    found = account(tiny, 'quantity: params, printed: "2.0", relative_to: tiny')
+    (candidate,) = found.candidates
+    assert ("the ratio of printed numbers: 500 / 250",) == candidate.causes
+    assert (2, Verdict.ROUNDS) == (candidate.value, candidate.fit)
+
+
+@pytest.mark.parametrize(
+    ("size", "shown"),
+    [(13, "input 13x13 instead of 8x8"), (5, "input 5x5 instead of 8x8")],
+)
+def test_another_input_size_is_found_by_search(size, shown, tiny):
+    """None that is known: the one next to the printed size whose count reaches the digits."""
+    graph = Networks(tiny.papers())
+    (paper,) = graph.papers.values()
+    built = graph.graph(paper, "tiny", input_shape=(size, size, 3))
+    number = count("multiply_adds", built, None, Counting(frozenset({"conv", "dense"})))
+    found = account(tiny, f'quantity: multiply_adds, printed: "{number:,}"')
+    assert (shown,) in [c.causes for c in found.candidates]
+
+
+def test_a_known_size_that_is_searched_for_stays_in_pairs(tiny):
+    """224x224 reaches the digits, with 30 too many: those of the dense layer."""
+    claim = 'quantity: multiply_adds, printed: "8,128,512"'
+    assert ("dense layers left out", "input 224x224 instead of 8x8") in [
+        c.causes for c in account(tiny, claim).candidates
+    ]
+
+
+def test_what_the_spec_has_tried_is_shown(tiny, capsys):
+    """Beside what the search finds."""
+    account(
+        tiny, 'quantity: params, printed: "1,234,567"', "measured: 379, tried: [all]"
+    )
+    papers = str(tiny.root / "papers")
+    assert 0 == main(["--papers", papers, "explain", "tiny", "params"])
+    assert "It is wrong. Tried: all." in capsys.readouterr().out
+
+
+def test_causes_without_effect_are_named(tiny, capsys):
+    """So that silence is no search."""
+    account(tiny, 'quantity: depthwise_layers, printed: "7"')
+    papers = str(tiny.root / "papers")
+    assert 0 == main(["--papers", papers, "explain", "tiny", "depthwise_layers"])
+    shown = capsys.readouterr().out
+    assert "no known cause reproduces the digits, alone or with another" in shown
+    assert re.search(r"tried, without effect: .*10 classes instead of 5", shown)
 
 
 def test_rows_add_up_to_the_number(tiny):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from reference_checks import models
+from reference_checks import models, sources
 from reference_checks.alignment import align
 from reference_checks.equivalence import Subject, distance
 from reference_checks.from_keras import from_keras
@@ -111,7 +111,7 @@ def test_a_legacy_official_model_is_our_implementation(
     )
     recorded = (paper.spec.deviations[name] for name in official.deviations)
     knobs = {d.knob: d.value for d in recorded if d.knob}
-    ours = models.implementation(paper).build(variant, **options, **knobs)
+    ours = sources.implementation(paper).build(variant, **options, **knobs)
     assert 1e-5 > compared(theirs, ours)
 
 

@@ -388,3 +388,8 @@ def test_a_key_that_looks_like_a_number_has_its_place(tmp_path):
 def test_a_message_that_repeats_a_long_text_is_cut_short(tmp_path):
     """One line that a terminal can show."""
     assert 700 > len(str(Problem(tmp_path / "a.yaml", 1, 1, "unknown " + "x" * 5000)))
+
+
+def test_a_message_is_one_line_whatever_it_repeats(tmp_path):
+    problem = Problem(tmp_path / "a.yaml", 1, 1, "known: a\nb, c\u2028d")
+    assert str(problem).endswith("a.yaml:1:1: known: a b, c d")

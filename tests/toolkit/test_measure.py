@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import pytest
 from keras import layers, ops
+from networks import Network
 
 from reference_checks import measure
 from reference_checks.from_keras import from_keras, unallocated
@@ -143,6 +144,7 @@ def test_a_part_of_a_graph_is_counted_alone(graph):
     dense = [op for op in graph.ops if op.kind == "dense"]
     assert DENSE == measure.multiply_adds(graph, ops=dense)
     assert {"kernel": 320} == dict(measure.params_by_class(graph, dense))
+    assert 320 == measure.params(graph, ops=dense)
 
 
 def test_neurons_are_the_outputs_of_weighted_layers(graph):
@@ -180,4 +182,37 @@ def test_sums_of_several_count_their_additions():
     graph = read(lambda x, y: layers.Add()([x, y, x]), (4, 4, 2), (4, 4, 2))
     assert 64 == measure.multiply_adds(graph, ["add"])
     pooled = read(layers.GlobalAveragePooling2D(), (4, 4, 2))
-    assert 32 == measure.multiply_adds(pooled, ["pool"])
+    assert 32 == measure.multiply_adds(pooled, ["pool"]) == measure.connections(pooled)
+
+
+def test_response_normalisation_counts_a_window_for_each_element():
+    """Five channels around each of the map."""
+    net = Network(4, 4, 6)
+    net.add("lrn", net.input, (4, 4, 6), size=5, alpha=1e-4, beta=0.75, k=1.0)
+    assert {"lrn": 4 * 4 * 6 * 5} == dict(measure.operations(net.graph(), net.ops[-1]))
+
+
+def test_pooling_is_a_layer_where_a_paper_counts_it():
+    """Windows and means over the map; and a row has the depth of its own layers."""
+    net = Network(8, 8, 4)
+    x = net.pool(net.conv(net.input, 4))
+    x = net.dense(net.mean(net.act(net.conv(x, 2))), 3)
+    graph = net.graph()
+    assert 3 == measure.depth(graph)
+    assert 5 == measure.depth(graph, counts=[*measure.LAYERS, "pool"])
+    assert 2 == measure.depth(graph, counts=["pool"])
+    assert 1 == measure.depth(graph, ops=[graph.ops[1], graph.ops[2]])
+
+
+def test_two_depthwise_channels_are_enough():
+    """A network of several depthwise layers counts each."""
+    net = Network(4, 4, 2)
+    net.conv(net.conv(net.input, 2, groups=2), 4, groups=2)
+    assert 2 == measure.depthwise_layers(net.graph())
+
+
+def test_units_and_edges_of_a_row_are_those_of_its_ops(graph):
+    """The dense layer alone, without bias."""
+    dense = [op for op in graph.ops if op.kind == "dense"]
+    assert 5 == measure.neurons(graph, dense)
+    assert DENSE == measure.connections(graph, dense)

@@ -37,6 +37,10 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def chain(tiny) -> Chain:
     """The tiny paper and the library's network."""
+    return of(tiny)
+
+
+def of(tiny) -> Chain:
     papers = tiny.papers()
     (official,) = papers["tiny"].spec.variants["tiny"].official
     return Chain(Networks(papers), papers["tiny"], "tiny", official)
@@ -253,6 +257,19 @@ def test_an_equivalent_mutant_is_proved(chain):
         del MUTATIONS[name]
     assert ("equivalent", ()) == (result.status, result.by)
     assert (1, 1) == scores([result])["equivalent"]
+
+
+def test_a_window_that_computes_the_same_is_located_by_the_printed_row(tiny):
+    """The mean of a whole map, whatever the window; the paper prints one of its size."""
+    pool = 'layers.GlobalAveragePooling2D(name="head_pool")(x)'
+    window = 'layers.AveragePooling2D(4, name="head_pool")(x)'
+    flat = f'layers.Flatten(name="head_flat")({window})'
+    tiny.plant("implementations/tiny.py", pool, flat)
+    tiny.plant("papers/tiny.yaml", "average pool; 5-d fc", "4x4 average pool; 5-d fc")
+    (result,) = measure(of(tiny), ["pool size"], 3, 1, run=True)
+    assert (("rows",), "detected", True) == (result.by, result.status, result.located)
+    assert "head_pool" in result.named
+    assert not {"stem", "block"} & {*result.named}
 
 
 def test_misplaced_weights_of_two_layers_are_found_in_the_first(chain):

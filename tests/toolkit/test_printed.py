@@ -71,9 +71,12 @@ def test_what_is_not_a_printed_number_is_refused_in_one_line(text) -> None:
 
 
 def test_the_longest_numbers_are_read() -> None:
-    """Forty digits, and the fortieth power; what is refused says how to write it."""
+    """Forty digits, and the fortieth power; what is refused says why, or how to write it."""
     assert int("9" * 40) == read("9" * 40).value
     assert 10**40 == read("1e40").value
+    assert Fraction(1, 10**40) == read("1e-40").value
+    with pytest.raises(ValueError, match=r"^'9{40}'… is longer than 40 digits$"):
+        read("9" * 41)
     with pytest.raises(ValueError, match=r"number; write it as '60,000', '5\.3M', '3\.8x10\^9' or '18%'$"):  # fmt: skip
         read("many")
 

@@ -185,6 +185,14 @@ def test_the_page_lists_what_is_not_covered(papers):
     assert "| lenet5 | Keras, KerasCV and TF Hub ship no LeNet-5;" in page
 
 
+def test_the_page_lists_what_stands_in_one_source_alone(papers):
+    """With the source, and what speaks for the numbers all the same, or that nothing does."""
+    page = "\n".join(coverage.page(results(papers, RECORDS), ()))
+    assert "| efficientnet_v2 | 7.4M parameters of B0 (Table 11) | the PDF" in page
+    assert "| densenet | errors on SVHN in Table 2: 1.79," in page
+    assert "| a text copy of Table 2 | nothing |" in page
+
+
 def test_only_the_block_is_rewritten(tmp_path, papers, capsys):
     """What stands around the marks stays, and so do the rows of other papers."""
     path, results_path = tmp_path / "README.md", tmp_path / "results.json"

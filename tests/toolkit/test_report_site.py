@@ -260,6 +260,20 @@ def test_a_mutant_that_is_missed_stands_on_the_page(tmp_path):
     assert HOSTILE not in text
 
 
+def test_all_but_one_are_not_all_in_percent(tmp_path):
+    """Two thousand mutants of which one is missed: 99 %, in the site and on the page."""
+    from dataclasses import replace
+
+    from reference_checks.mutate.page import page
+
+    right = mutants().results[0]
+    missed = replace(right, status="missed", by=(), located=False)
+    planted = mutants(*[right] * 2000, missed)
+    html.write(sample(), tmp_path, planted)
+    assert '2,002 <span class="at">99 %' in (tmp_path / "sensitivity.html").read_text()
+    assert "2002 (99 %)" in page(planted)
+
+
 def test_without_mutants_there_is_no_such_page(tmp_path):
     """Nor a link to it."""
     html.write(sample(), tmp_path)

@@ -27,7 +27,7 @@ from reference_checks.results import (
     keras_backend,
     passes,
 )
-from reference_checks.spec import Deviation, Erratum, Silent, Spec, Variant
+from reference_checks.spec import Deviation, Erratum, OneSource, Silent, Spec, Variant
 
 PAPER = Identity(
     title="Deep Residual Learning",
@@ -39,6 +39,7 @@ PAPER = Identity(
     digest="0" * 64,
     variants={"resnet50": "ResNet-50"},
     silent=[Silent("epsilon", "1e-5", "Caffe prototxt")],
+    one_source=[OneSource("Table 2", "a text copy")],
     deviations={"bias": Deviation("A bias.", "its code", params={"resnet50": 26560})},
     errata={"typo": Erratum("A typo.", "Table 1", measured=3, tried=["2 x"])},
 )

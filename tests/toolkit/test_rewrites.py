@@ -7,17 +7,17 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from interpreter import distance, evaluate, random_inputs, random_values
-from networks import Network, Spelling, architectures
+from networks import Network, Spelling, architectures, examples
 
 from reference_checks.alignment import align
 from reference_checks.graph import Graph, GraphError
 from reference_checks.rewrites import RULES, canonical, folded_norm, sweep
 
 BUDGET = 1e-12
-few = settings(max_examples=25, deadline=None)
+few = examples(25)
 seeds = st.integers(0, 2**16)
 sizes = st.integers(1, 6)
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers, ops
+from networks import Network
 
 from reference_checks import rows
 from reference_checks.from_keras import from_keras, unallocated
@@ -133,6 +134,84 @@ def test_residuals_follow_each_other_and_nest():
     assert [Residual((step(4),)), Residual((step(4),))] == list(outer.main)
 
 
+def one_row(net, *outputs):
+    """The items of a network that is one row but for its input."""
+    graph = net.graph(*outputs)
+    names = [None if op.kind == "input" else "r" for op in graph.ops]
+    return rows.read(graph, names)["r"].items
+
+
+def test_a_concatenation_with_what_enters_is_residual():
+    """A dense block: each layer adds channels to those before it (Huang et al. 2017)."""
+    net = Network(4, 4, 2)
+    net.concat([net.input, net.conv(net.conv(net.input, 8, 1), 2)])
+    assert (Residual((step(8, 1), step(2))),) == one_row(net)
+
+
+def test_branches_that_part_later_are_branches_within_one():
+    """The 1x3 and 3x1 of Inception-v3's last blocks; what comes next is beside them."""
+    net = Network(4, 4, 2)
+    trunk = net.act(net.conv(net.conv(net.input, 5, 1), 6))
+    parts = [net.conv(trunk, 3, (1, 3)), net.conv(trunk, 3, (3, 1))]
+    ends = [net.conv(net.input, 4, 1), *parts, net.pool(net.input, 3, 1, padding=1)]
+    net.concat(ends)
+    inner = Branches(
+        ((Step("conv", (1, 3), 3, 1, None, "linear"),),
+         (Step("conv", (3, 1), 3, 1, None, "linear"),))
+    )  # fmt: skip
+    trunk = (step(5, 1), step(6, activation="relu"), inner)
+    pooled = (Step("max pool", (3, 3), stride=1),)
+    assert (Branches(((step(4, 1),), trunk, pooled)),) == one_row(net)
+
+
+def gated(gate):
+    """A map times what is made of it."""
+    net = Network(4, 4, 6)
+    x = net.conv(net.input, 6, 1)
+    net.conv(net.times(*gate(net, x)), 3)
+    return one_row(net)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("kind", ["conv", "dense"])
+def test_a_map_times_what_two_layers_make_of_its_means_is_squeeze_excite(kind, order):
+    """In either order, by dense layers or 1x1 convolutions; the width is the first one's."""
+
+    def gate(net, x):
+        y = net.mean(x, keepdims=True)
+        for width, end in ((2, "relu"), (6, "sigmoid")):
+            y = net.conv(y, width, 1) if kind == "conv" else net.dense(y, width)
+            y = net.act(y, end)
+        return (x, y)[::order]
+
+    assert Step("squeeze-excite", squeeze=2) == gated(gate)[1]
+
+
+def test_a_gate_without_means_or_with_one_layer_is_none():
+    """Planted: what multiplies is shown as the branch that it is."""
+
+    def unpooled(net, x):
+        return x, net.conv(net.conv(x, 2, 1), 6, 1)
+
+    def single(net, x):
+        return x, net.conv(net.mean(x, keepdims=True), 6, 1)
+
+    assert Residual((step(2, 1), step(6, 1))) == gated(unpooled)[1]
+    assert Residual((Step("average pool"), step(6, 1))) == gated(single)[1]
+
+
+def test_what_a_row_may_also_hold_are_steps():
+    """Response normalisation, radial basis functions; other words of activations."""
+    net = Network(4, 4, 6)
+    x = net.act(net.conv(net.input, 6, (1, 3)), "silu")
+    x = net.add("lrn", x, net.shape(x), size=5, alpha=1e-4, beta=0.75, k=1.0)
+    x = net.reshape(net.mean(x), 1, 6)
+    x = net.add("shift", x, (10, 6), weights=[net.weight("by", (10, 6))])
+    found = one_row(net)
+    assert Step("conv", (1, 3), 6, 1, None, "swish") == found[0]
+    assert [Step("lrn"), Step("average pool"), Step("rbf", units=10)] == [*found[1:]]
+
+
 def test_a_concatenation_is_branches_in_their_order():
     """Swapped branches are another row."""
 
@@ -175,6 +254,7 @@ def test_rows_end_where_the_next_begins():
     assert ((8, 8, 4), (4, 4, 5)) == (found["a"].entering, found["a"].leaving)
     assert ((4, 4, 5), (4, 4, 6)) == (found["b"].entering, found["b"].leaving)
     assert (step(5, stride=2, activation="relu"),) == found["a"].items
+    assert ((1, 2), (3,)) == (found["a"].ops, found["b"].ops)
 
 
 def test_a_row_is_named_by_the_longest_prefix():

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from interpreter import distance, evaluate, random_inputs, random_values
-from networks import Network, Spelling, architectures
+from networks import Network, Spelling, architectures, examples
 
 from reference_checks.alignment import Alignment, align
-from reference_checks.graph import Graph
+from reference_checks.graph import Graph, Variable
 from reference_checks.rewrites import canonical
 from reference_checks.transfer import Transfer, TransferError, transfer
 
-few = settings(max_examples=40, deadline=None)
+few = examples(40)
 randoms = st.randoms(use_true_random=False)
 
 
@@ -86,6 +88,9 @@ def test_a_weight_that_is_constant_on_one_side_is_reported():
     found = moved(pair(False, gamma=False), pair(False))
     assert ["norm/gamma"] == [f.name for f in found.fates if f.what == "constant"]
     assert np.array_equal(np.ones(4), found.values[1])
+    assert "8 weights paired, 1 constant, 0 left over" == str(found)
+    assert "target norm/gamma: constant (norm)" in map(str, found.fates)
+    assert "target norm/beta: paired" in map(str, found.fates)
 
 
 def test_a_constant_takes_no_other_value():
@@ -93,8 +98,33 @@ def test_a_constant_takes_no_other_value():
         moved(pair(False), pair(False, gamma=False))
 
 
+def test_a_weight_that_a_constant_cannot_take_is_left_over_with_the_reason():
+    """Where a part is what was asked for."""
+    found = moved(pair(False), pair(False, gamma=False), partial=True)
+    (fate,) = found.left_over
+    assert ("source", "norm/gamma") == (fate.side, fate.name)
+    assert fate.by.startswith("layer 'norm' has no gamma: it stands for 1 and cannot")
+
+
+def test_what_no_op_reads_is_left_over_and_the_first_five_are_named():
+    """Of either side; and nothing is moved then."""
+    more = [Variable(f"more/{n}", (1,), True) for n in range(3)]
+    graph = canonical(pair(False))
+    other = replace(graph, variables=(*graph.variables, *more))
+    pairs = Alignment({k: k for k in range(len(graph.ops))}, True)
+    said = "; ".join(
+        [f"source more/{n}: left over (no counterpart)" for n in range(3)]
+        + [f"target more/{n}: left over (no counterpart)" for n in range(2)]
+    )
+    with pytest.raises(TransferError) as caught:
+        transfer(other, other, pairs, random_values(graph, 0))
+    assert f"6 weights are left over: {said}" == str(caught.value)
+
+
 def test_networks_that_differ_are_refused():
-    with pytest.raises(TransferError, match="the networks differ"):
+    with pytest.raises(
+        TransferError, match=r"^the networks differ: nothing is moved between them$"
+    ):
         moved(pair(False), pair(False, classes=5))
 
 
@@ -144,7 +174,9 @@ def test_a_weight_cannot_take_two_values():
     """Planted: two layers paired with one that is used twice."""
     a, b = (canonical(g) for g in (unshared(), pair(False, shared=True)))
     pairs = {k: k for k in range(len(a.ops))}
-    with pytest.raises(TransferError, match="cannot take two values"):
+    with pytest.raises(
+        TransferError, match=r"^plain: weight 'again/kernel' cannot take two values$"
+    ):
         transfer(a, b, Alignment(pairs, True), random_values(a, 0))
 
 
