@@ -400,6 +400,10 @@ def test_additions_are_written_as_layer_tables_do() -> None:
     alone = "[1x1, 64, stride 2; 3x3, 64; 1x1, 256 + (1x1, 256, stride 2)]"
     assert alone == render([FIRST])
     assert f"{alone} x2; {text}" == render([FIRST, FIRST, OTHER])
+    # Two strides in a row are not one of the whole.
+    twice = [residual(conv(3, 64, 2), conv(3, 64, 2)), residual(B, B)]
+    strided = "[3x3, 64, stride 2; 3x3, 64, stride 2]"
+    assert f"{strided}; [3x3, 64; 3x3, 64]" == render(twice)
 
 
 def test_a_stage_is_written_with_its_activations() -> None:

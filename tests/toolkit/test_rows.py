@@ -568,8 +568,15 @@ class Subsampling(layers.Layer):
 )
 def test_sub_sampling_is_pooling_with_coefficient_and_bias(coefficient, kind):
     """Without either it is average pooling."""
-    first, *_ = read(Subsampling(coefficient))["r"].items
+    (first,) = read(Subsampling(coefficient))["r"].items
     assert kind == first.kind
+
+
+def test_sub_sampling_has_the_activation_that_follows_it():
+    """And what it pools, by which stride."""
+    squash = layers.Activation("tanh", name="r_tanh")
+    (item,) = read(lambda x: squash(Subsampling(True)(x)))["r"].items
+    assert Step("sub-sampling", (2, 2), stride=2, activation="tanh") == item
 
 
 def test_picked_maps_are_a_step():
