@@ -73,7 +73,7 @@ def whole_map_kernel(graph: Graph, index: int, op: Op) -> Replacements | None:
         return None
     kernel = op.weight("kernel").shape
     whole = graph.in_shape(op) == kernel[:3] and op.shape[:2] == (1, 1)
-    if not whole or op.attrs["padding"] != UNIT["padding"] or op.attrs["groups"] != 1:
+    if not whole or op.attrs["padding"] != UNIT["padding"]:
         return None
     flat = Op("reshape", op.inputs, (1, 1, prod(kernel[:3])), layer=op.layer)
     return {~index: flat, index: _as_dense(op).but(inputs=(~index,))}

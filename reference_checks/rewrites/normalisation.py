@@ -99,7 +99,7 @@ def _complete(norm: Op, shape: tuple[int, ...]) -> Op:
     weights, noted = list(norm.weights), []
     for role, value in (("beta", 0.0), ("gamma", 1.0)):
         if norm.weight(role) is None:
-            weights.insert(0, constant(role, shape, value, norm.layer))
+            weights.append(constant(role, shape, value, norm.layer))
             noted.append(
                 Absorbed("norm constants", role, False, -prod(shape), norm.layer)
             )

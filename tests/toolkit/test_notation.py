@@ -152,6 +152,8 @@ def test_k_is_what_enters_each_repetition() -> None:
         s.units for s in flat(parse("[1x1, 2*k] x3", channels=2))
     )
     assert parse("LRN; [1x1, 6]") == parse("LRN; [1x1, k]", channels=6)
+    for text in ("{1x1, 8 | [1x1, %s]}", "(a = h; 1x1, 8 | b = h; [1x1, %s] + a) {b}"):
+        assert parse(text % 6) == parse(text % "k", channels=6)
 
 
 def test_groups_are_those_of_every_repetition() -> None:
@@ -168,6 +170,7 @@ def test_channels_are_tracked_through_everything() -> None:
     assert 2 == leaving(parse("maps 0 4; 3x3 depthwise"), 6)
     assert None is leaving(parse("3x3 conv"), 6)
     assert 64 == leaving([residual(A)], 6)
+    assert 6 == leaving([residual(Step("max pool", (3, 3)))], 6)
     # Concatenating what enters with 32 more, three times over (DenseNet).
     assert 64 + 3 * 32 == leaving(parse("[{3x3, 32 | 1x1 max pool}] x3"), 64)
     # g is made to fit h.
@@ -189,7 +192,11 @@ def test_channels_are_tracked_through_everything() -> None:
         ("3x3, 64, rleu", 9, "unknown option 'rleu'; did you mean relu"),
         ("3x3, tt*8", 5, "'tt' is no number and no symbol; did you mean t"),
         ("3x3, 64, group 2", 9, "unknown option 'group'; did you mean groups"),
-        ("3xtt, 64", 0, "unknown word '3xtt'"),
+        ("3xq, 64", 0, "unknown word '3xq'"),
+        ("qx3, 64", 0, "unknown word 'qx3'"),
+        ("3x3 q", 4, "unknown word 'q'"),
+        ("3x3, ", 4, "expected a number, found the end"),
+        ("[[3x3, 8] x2, stride 2; 1x1, 8], stride 2", 31, "the stride is said twice;"),
         ("kx3, 64", 0, "k is not known here;"),
         ("3x3, k", 5, "k is not known here; print the row's input with its channels"),
         ("[3x3, 64", 8, "expected ']', found the end"),
@@ -404,6 +411,13 @@ def test_additions_are_written_as_layer_tables_do() -> None:
     twice = [residual(conv(3, 64, 2), conv(3, 64, 2)), residual(B, B)]
     strided = "[3x3, 64, stride 2; 3x3, 64, stride 2]"
     assert f"{strided}; [3x3, 64; 3x3, 64]" == render(twice)
+    beside = residual(Branches(((replace(B, stride=2),), (B,))))
+    plain = residual(Branches(((B,), (B,))))
+    assert f"{render([beside])}; {render([plain])}" == render([beside, plain])
+    assert "[3x3, 64] x3" == render([Block((B,)), Block((B,), 2)])
+    # Nor is one repetition two.
+    more = [residual(Block((replace(B, stride=2),))), residual(Block((B,), 2))]
+    assert "[[3x3, 64, stride 2]]; [[3x3, 64] x2]" == render(more)
 
 
 def test_a_stage_is_written_with_its_activations() -> None:
@@ -412,6 +426,7 @@ def test_a_stage_is_written_with_its_activations() -> None:
     first = residual(replace(step, stride=2))
     text = render([first, residual(step)], activations=True)
     assert "[1x1, 256, relu] x2, stride 2" == text
+    assert "[1x1, 256, relu]" == render([residual(step)], activations=True)
 
 
 @pytest.mark.parametrize(
@@ -646,6 +661,13 @@ def test_a_difference_is_told_where_it_is() -> None:
         "step 1: printed a = h; 5x5, 8 + g, measured a = h; 3x3, 8 + g"
         == difference(parse(printed), parse(printed.replace("5x5", "3x3")))
     )
+
+
+def test_a_difference_beyond_what_enters_is_told_where_it_is() -> None:
+    """The sum that differs, and not the one that reads it beside what enters."""
+    cell = "(a = g; %s | b = h; 1x1, 8 + a; 1x1, 8) {b}"
+    found = difference(parse(cell % "3x3, 8"), parse(cell % "5x5, 8"))
+    assert "step 1: printed a = g; 3x3, 8, measured a = g; 5x5, 8" == found
 
 
 def test_what_enters_in_place_of_a_sum_is_a_difference() -> None:
