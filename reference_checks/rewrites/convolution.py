@@ -95,7 +95,7 @@ def grouped_convolution(graph: Graph, index: int, op: Op) -> Replacements | None
         ops = [graph.ops[i] for i in arms]
         if all(one.kind == "slice" for one in ops):
             return _grouped(graph, index, op, ops, chain)
-        if ops[0].kind == "dense" and len(ops[0].shape) == 3:
+        if len(op.shape) == 3:
             ops = [_as_conv(one) if one.kind == "dense" else one for one in ops]
         if not _equal_arms(graph, ops):
             return None
