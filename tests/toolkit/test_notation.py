@@ -253,7 +253,7 @@ def test_limits_are_allowed() -> None:
 
 def test_k_cannot_be_redefined() -> None:
     """A symbol called k would silently change what modules mean."""
-    with pytest.raises(NotationError, match="k is reserved"):
+    with pytest.raises(NotationError, match=r"^k is reserved .*; rename the symbol$"):
         parse("3x3, k", symbols={"k": 3})
 
 

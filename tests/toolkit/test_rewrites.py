@@ -927,6 +927,12 @@ def test_a_reshape_moves_before_a_norm_of_the_channels_alone(axes):
         refused(net.graph(), "dense is 1x1")
 
 
+def test_a_reshape_of_more_than_one_position_stays():
+    net = Network(1, 4, 3)
+    net.reshape(net.act(net.input), 4, 3)
+    refused(net.graph(), "dense is 1x1")
+
+
 @few
 @given(st.integers(2, 4), st.integers(2, 4), st.booleans(), seeds)
 def test_a_kernel_as_large_as_the_map_is_a_dense_layer(height, width, activated, seed):
