@@ -168,6 +168,24 @@ def test_concatenation_in_another_order_is_another_network():
     assert not align(*graphs).isomorphic
 
 
+@pytest.mark.parametrize(
+    ("kernels", "orders"),
+    [
+        ((1, 3, 5), (("012", "120", "201"), ("021", "210", "102"))),
+        ((3, 3), (("01", "01"), ("01", "10"))),
+    ],
+)
+def test_sums_of_concatenations_in_other_orders_are_other_networks(kernels, orders):
+    """Each is as often first, or is like the others; neither is ambiguous."""
+    graphs = []
+    for order in orders:
+        net = Network(4, 4, 3)
+        arms = [net.conv(net.input, 2, kernel) for kernel in kernels]
+        net.plus(*(net.concat([arms[int(k)] for k in ends]) for ends in order))
+        graphs.append(net.graph())
+    assert not align(*graphs).isomorphic
+
+
 def branched(widths=(2, 2), outputs=(0, 1), named="") -> Graph:
     """Convolutions beside each other, in the order of the outputs."""
     net = Network(4, 4, 3)
