@@ -166,7 +166,7 @@ def _changes(
         place.append(back.get(j, max((place[k] for k in op.inputs), default=-1)))
     order = [(i, 0, i, pairs.get(i)) for i in range(len(a.ops))]
     order += [(place[j], 1, None, j) for j in range(len(b.ops)) if j not in back]
-    for _, _, i, j in sorted(order, key=lambda o: (o[0], o[1], o[3] or 0)):
+    for _, _, i, j in sorted(order):
         mine = None if i is None else a.ops[i]
         theirs = None if j is None else b.ops[j]
         params = _size(b, theirs) - _size(a, mine)
@@ -187,7 +187,7 @@ def _changes(
         params -= sum(one.params for one in absorbed(edges, i, j))
         norm = edges.inserted_norm(i, j)
         if norm is not None:
-            moved[norm] += params
+            moved[norm] = params
             mine, theirs, params = _unbiased(mine), _unbiased(theirs), 0
         found = tuple(attributes(mine, theirs))
         parts = [f"{name} {x} → {y}" for name, x, y in found]
@@ -219,7 +219,7 @@ def _follows(a: Graph, op: Op, b: Graph, other: Op) -> bool:
             case "conv":
                 *kernel, channels, filters = op.weight("kernel").shape
                 arriving = graph.in_shape(op)[-1]
-                if channels == 1 and attrs["groups"] == arriving:
+                if channels == 1:
                     attrs["groups"], filters = "depthwise", filters // arriving
                 return attrs, kernel, filters, op.weight("bias") is None
             case "dense":
@@ -230,5 +230,4 @@ def _follows(a: Graph, op: Op, b: Graph, other: Op) -> bool:
                 return len(op.shape)
         return op.signature
 
-    arriving = [[g.in_shape(o, k) for k in range(len(o.inputs))] for g, o in ((a, op), (b, other))]  # fmt: skip
-    return arriving[0] != arriving[1] and own(a, op) == own(b, other)
+    return own(a, op) == own(b, other) and a.in_shape(op) != b.in_shape(other)

@@ -115,17 +115,16 @@ def verdict(number: Number, measured: int | Fraction) -> Verdict:
     low, high = number.span
     if number.exact:
         return Verdict.EXACT if measured == low else Verdict.CONTRADICTED
-    if low <= measured < number.value + number.ulp / 2:
-        return Verdict.ROUNDS
-    if number.value <= measured < high:
-        return Verdict.TRUNCATES
-    return Verdict.CONTRADICTED
+    if not low <= measured < high:
+        return Verdict.CONTRADICTED
+    rounds = measured < number.value + number.ulp / 2
+    return Verdict.ROUNDS if rounds else Verdict.TRUNCATES
 
 
 def adds_up(parts: Sequence[Number], total: Number) -> bool:
     """Whether values that print as `parts` can have a sum that prints as `total`."""
     spans = [part.span for part in parts]
-    low, high = (sum(ends, Fraction(0)) for ends in zip(*spans, strict=True))
+    low, high = map(sum, zip(*spans))
     exact = all(part.exact for part in parts)
     least, most = total.span
 

@@ -198,7 +198,7 @@ def _step(graph: Graph, index: int, op: Op) -> Step | None:
                 "depthwise" if depthwise else "conv",
                 kernel=(height, width),
                 units=None if depthwise and groups == filters else filters,
-                stride=op.attrs["strides"][0],
+                stride=_stride(op),
                 groups=None if depthwise or groups == 1 else groups,
                 activation=_activation(graph, index),
             )
@@ -207,7 +207,7 @@ def _step(graph: Graph, index: int, op: Op) -> Step | None:
                 "dense", units=op.shape[-1], activation=_activation(graph, index)
             )
         case "pool":
-            kernel, stride = op.attrs["window"], op.attrs["strides"][0]
+            kernel, stride = op.attrs["window"], _stride(op)
             if _trainable(graph, index):
                 after = _activation(graph, index)
                 return Step(
@@ -225,6 +225,12 @@ def _step(graph: Graph, index: int, op: Op) -> Step | None:
         case "shift" if op.weights and len(op.weights[0].shape) == 2:
             return Step("rbf", units=op.weights[0].shape[0])
     return None
+
+
+def _stride(op: Op) -> int | str:
+    """One number, or both where they differ, which is no stride that a table prints."""
+    height, width = op.attrs["strides"]
+    return height if height == width else f"{height}x{width}"
 
 
 def _downstream(graph: Graph, index: int):

@@ -51,13 +51,14 @@ class Step:
 
     `kind` is conv, depthwise, max pool, average pool, sub-sampling, dense, rbf, maps,
     lrn, squeeze-excite or softmax; an average pool without kernel is over the whole map.
-    `squeeze` is the width of a squeeze-and-excitation, which leaves all channels.
+    `squeeze` is the width of a squeeze-and-excitation, which leaves all channels.  A
+    measured `stride` is "2x1" where height and width have not the same.
     """
 
     kind: str
     kernel: tuple[int, int] | None = None
     units: int | None = None
-    stride: int | None = None
+    stride: int | str | None = None
     groups: int | None = None
     activation: str | None = None
     maps: tuple[int, ...] = ()

@@ -321,7 +321,7 @@ class _Parser:
         raise self.fail("', filters', 'depthwise', 'conv', 'max pool', 'average pool'")
 
     def options(self, step: Step) -> Step:
-        allowed = OPTIONS.get(step.kind, ())
+        allowed = OPTIONS.get(step.kind)
         said: dict[str, int | str] = {}
         while allowed and self.take(","):
             word, column = self.next()

@@ -73,7 +73,7 @@ def whole_map_kernel(graph: Graph, index: int, op: Op) -> Replacements | None:
         return None
     kernel = op.weight("kernel").shape
     whole = graph.in_shape(op) == kernel[:3] and op.shape[:2] == (1, 1)
-    if not whole or op.attrs["padding"] != UNIT["padding"] or op.attrs["groups"] != 1:
+    if not whole or op.attrs["padding"] != UNIT["padding"]:
         return None
     flat = Op("reshape", op.inputs, (1, 1, prod(kernel[:3])), layer=op.layer)
     return {~index: flat, index: _as_dense(op).but(inputs=(~index,))}
@@ -95,7 +95,7 @@ def grouped_convolution(graph: Graph, index: int, op: Op) -> Replacements | None
         ops = [graph.ops[i] for i in arms]
         if all(one.kind == "slice" for one in ops):
             return _grouped(graph, index, op, ops, chain)
-        if ops[0].kind == "dense" and len(ops[0].shape) == 3:
+        if len(op.shape) == 3:
             ops = [_as_conv(one) if one.kind == "dense" else one for one in ops]
         if not _equal_arms(graph, ops):
             return None

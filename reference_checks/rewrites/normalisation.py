@@ -30,7 +30,7 @@ def bias_into_norm(graph: Graph, index: int, op: Op) -> Replacements | None:
         return None
     source = op.inputs[0]
     conv = graph.ops[source]
-    bias = conv.weight("bias") if conv.kind in ("conv", "dense") else None
+    bias = conv.weight("bias")
     mean = op.weight("mean")
     if bias is None or not _normed(graph, source) or shared(graph, bias, mean):
         return None
@@ -99,7 +99,7 @@ def _complete(norm: Op, shape: tuple[int, ...]) -> Op:
     weights, noted = list(norm.weights), []
     for role, value in (("beta", 0.0), ("gamma", 1.0)):
         if norm.weight(role) is None:
-            weights.insert(0, constant(role, shape, value, norm.layer))
+            weights.append(constant(role, shape, value, norm.layer))
             noted.append(
                 Absorbed("norm constants", role, False, -prod(shape), norm.layer)
             )
@@ -149,8 +149,8 @@ def folded_norm(graph: Graph, index: int, op: Op) -> Replacements | None:
         lambda values: beta.read(values) - mean.read(values) * factor(values),
         refuse,
     )
-    size = sum(graph.variables[i].size for i in set(own)) - beta.shape[0]
-    noted = Absorbed("folded norm", "batch norm", True, size, op.layer)
+    # Beta becomes the bias; what the norm lacked, or took from another op, is noted already.
+    noted = Absorbed("folded norm", "batch norm", True, 3 * beta.shape[0], op.layer)
     return {
         index: conv.but(
             weights=(scaled, bias),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -128,7 +129,26 @@ def test_a_layer_used_twice_is_paired_with_one_used_twice_at_the_same_places():
 
 @pytest.mark.parametrize("places", [(0, 2), (1, 2)])
 def test_a_layer_used_twice_elsewhere_is_another_network(places):
-    assert not align(twice((0, 1)), twice(places)).isomorphic
+    assert align(twice((0, 1)), twice(places)).isomorphic is False
+
+
+@pytest.mark.parametrize("links", [1, 2, 3, 4])
+def test_what_shares_weights_is_told_apart_by_what_it_shares_them_with(links):
+    """From layer to layer: kernels and biases are shared in turn, and only the last differ."""
+    net = Network(4, 4, 3)
+    chains = []
+    for function in ("relu", "tanh"):
+        chain = [net.conv(net.input, 2) for _ in range(links)]
+        chain.append(net.conv(net.act(net.input, function), 2))
+        for k, (first, second) in enumerate(pairwise(chain)):
+            kernel, bias = net.ops[second].weights
+            other = net.ops[first].weights
+            weights = (kernel, other[1]) if k % 2 else (other[0], bias)
+            net.ops[second] = net.ops[second].but(weights=weights)
+        chains.append(chain)
+    (found,) = colours(net.graph(net.plus(*chains[0], *chains[1])))
+    assert all(found[i] != found[j] for i, j in zip(*chains, strict=True))
+    assert all(found[i] != found[j] for i, j in pairwise(chains[0]))
 
 
 def test_weight_free_twins_are_paired():
@@ -144,6 +164,24 @@ def test_concatenation_in_another_order_is_another_network():
         net = Network(4, 4, 3)
         arms = [net.conv(net.input, 2, 1), net.conv(net.input, 2, 3)]
         net.concat([arms[k] for k in order])
+        graphs.append(net.graph())
+    assert not align(*graphs).isomorphic
+
+
+@pytest.mark.parametrize(
+    ("kernels", "orders"),
+    [
+        ((1, 3, 5), (("012", "120", "201"), ("021", "210", "102"))),
+        ((3, 3), (("01", "01"), ("01", "10"))),
+    ],
+)
+def test_sums_of_concatenations_in_other_orders_are_other_networks(kernels, orders):
+    """Each is as often first, or is like the others; neither is ambiguous."""
+    graphs = []
+    for order in orders:
+        net = Network(4, 4, 3)
+        arms = [net.conv(net.input, 2, kernel) for kernel in kernels]
+        net.plus(*(net.concat([arms[int(k)] for k in ends]) for ends in order))
         graphs.append(net.graph())
     assert not align(*graphs).isomorphic
 
@@ -365,6 +403,53 @@ def test_ties_that_what_reads_decides_are_not_guessed(monkeypatch):
     pairs = [(2 * k, 2 * k + 1) for k in range(8)]
     others = [(k, k + 8) if k % 3 else (k + 8, k) for k in range(8)]
     assert align(siblings(16, pairs), siblings(16, others)).isomorphic
+
+
+def forked(count: int, random: Random | None = None) -> Graph:
+    """Equal convolutions, each read by two equal sums and by concatenations both ways."""
+    net = Network(4, 4, 3)
+
+    def mixed(items: list) -> list:
+        return random.sample(items, len(items)) if random else items
+
+    stems = [net.conv(net.input, 2) for _ in range(count)]
+    pairs = [(x, net.act(x)) for x in stems]
+    sums = [net.act(net.plus(*mixed([*pair]))) for pair in mixed(pairs * 2)]
+    twins = [net.conv(net.input, 2, 1) for _ in range(2)]
+    both = [net.concat(ends) for ends in mixed([twins, twins[::-1]])]
+    return net.graph(net.plus(*mixed(sums)), net.plus(*mixed(both)))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_ties_that_what_is_read_decides_are_not_guessed(monkeypatch, seed):
+    monkeypatch.setattr(
+        alignment, "_individualised", lambda *args: pytest.fail("guessed")
+    )
+    assert align(forked(6), forked(6, Random(seed))).isomorphic
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_order_of_what_a_sum_reads_decides_nothing(monkeypatch, seed):
+    """Sums of two convolutions that are not alike, however they are paired and written."""
+    monkeypatch.setattr(
+        alignment, "_individualised", lambda *args: pytest.fail("guessed")
+    )
+
+    def paired(random: Random | None) -> Graph:
+        net = Network(4, 4, 3)
+        arms = [[net.conv(net.input, 2, kernel) for _ in range(6)] for kernel in (1, 3)]
+        if random:
+            random.shuffle(arms[0])
+        pairs = [list(pair) for pair in zip(*arms, strict=True)]
+        for pair in pairs if random else []:
+            random.shuffle(pair)
+        twins = [net.conv(net.input, 2, 5) for _ in range(2)]
+        ways = [twins, twins[::-1]]
+        both = [net.concat(ends) for ends in (ways[::-1] if random else ways)]
+        sums = [net.act(net.plus(*pair)) for pair in pairs]
+        return net.graph(net.plus(*sums), net.plus(*both))
+
+    assert align(paired(None), paired(Random(seed))).isomorphic
 
 
 def test_a_pairing_that_is_never_right_is_refused_with_the_reason(monkeypatch):

@@ -329,7 +329,9 @@ def widened(
     x = net.act(net.plus(x, y) if kept else y)
     x = net.layer_norm(net.conv(x, filters, 3, layer="conv"), "layer_norm")
     flat = net.reshape(net.act(y, "tanh"), 36 * stem * multiplier, layer="flat")
-    return net.graph(net.dense(flat, 5, "dense"), x)
+    end = net.dense(flat, 5, "dense")
+    last = net.norm(end)
+    return net.graph(net.plus(last, end) if kept else last, x)
 
 
 def following(*graphs: Graph) -> tuple[set[str], set[str]]:
@@ -349,7 +351,7 @@ def test_what_only_sees_other_channels_follows(stems):
     ("change", "own"),
     [
         ({"multiplier": 2}, {"depth"}), ({"kernel": 5}, {"depth"}), ({"filters": 4}, {"conv"}),
-        ({"kept": True}, {"depth"}),
+        ({"kept": True}, {"depth", "dense"}),
     ],
 )  # fmt: skip
 def test_what_differs_by_itself_does_not_follow(change, own):
@@ -358,7 +360,23 @@ def test_what_differs_by_itself_does_not_follow(change, own):
     assert own <= found
     assert not own & follows
     assert "stem" not in follows
-    assert "dense" in follows
+    assert {"dense"} - own <= follows
+    assert ("filters" in change) == ("layer_norm" in follows)
+
+
+def test_a_change_does_not_count_what_is_absorbed_beside_it():
+    """A wider convolution that also gave up its bias; and a kind is said in words."""
+    graphs = []
+    for filters, bias in ((4, True), (6, False)):
+        net = Network(6, 6, 2)
+        net.norm(net.conv(net.input, filters, bias=bias, layer="conv"), "norm")
+        graphs.append(net.graph())
+    found = diff(*graphs)
+    conv, norm = found.changes
+    assert (9 * 2 * 2, 4 * 2) == (conv.params, norm.params)
+    assert [-4] == [d.params for d in found.absorbed]
+    assert found.params == 9 * 2 * 2 + 4 * 2 - 4
+    assert norm.what.startswith("batch norm: channels 4 → 6")
 
 
 def said(*graphs: Graph) -> list[str]:
@@ -422,7 +440,20 @@ def test_what_one_side_alone_has_is_said_with_its_place_and_its_cost():
         "sigmoid_2 ↔ nothing: sigmoid only in A",
         f"conv_3 ↔ nothing: 3x3 conv, 2 only in A (-38 parameters, -{cost} multiply-adds)",
     ]
+    first = said(chain("conv"), chain("sigmoid", "conv"))
+    assert "nothing after input ↔ sigmoid_0: sigmoid only in B" == first[0]
     assert "nothing ↔ input_1: input only in B" in said(plain, chain("tanh", "conv", inputs=2))  # fmt: skip
+
+
+def test_what_has_no_row_is_of_the_row_after_which_it_stands():
+    """An end that one side alone has, under a name of its own."""
+    graphs = []
+    for name in ("", "tail"):
+        net = Network(4, 4, 2)
+        x = net.conv(net.conv(net.input, 2, layer="one_conv"), 2, layer="two_conv")
+        graphs.append(net.graph(net.act(x, layer=name) if name else x))
+    (change,) = diff(*graphs, rows=("one", "two")).changes
+    assert ("tail", "two") == (change.b, change.row)
 
 
 def test_paired_ops_differ_in_what_they_compute_and_in_what_was_absorbed():

@@ -66,6 +66,8 @@ A, B, C = conv(1, 64), conv(3, 64), conv(1, 256)
         ("maps 0 1 2", Step("maps", maps=(0, 1, 2))),
         ("LRN", Step("lrn")),
         ("softmax", Step("softmax")),
+        ("squeeze-excite", Step("squeeze-excite")),
+        ("squeeze-excite 16", Step("squeeze-excite", squeeze=16)),
     ],
 )
 def test_a_step_is_read_and_written(text, expected) -> None:
@@ -121,6 +123,8 @@ def test_symbols_stand_for_integers() -> None:
     assert parse("[3x3, 16] x2") == parse("[fxf, 2*c] xn", symbols=symbols)
     assert parse("3x3, 12; 1x1, 12") == parse("3x3, 4*k; 1x1, k*4", channels=3)
     assert parse("8-d fc") == parse("c-d fc", symbols=symbols)
+    assert parse("8-d fc") == parse("k-d fc", channels=8)
+    assert parse("squeeze-excite 4") == parse("squeeze-excite r_1", symbols={"r_1": 4})
 
 
 def test_mobilenet_v2_row_expands_by_the_rules_of_its_caption() -> None:
@@ -138,6 +142,24 @@ def test_a_stride_in_digits_holds_in_every_repetition() -> None:
     assert (2, 2) == tuple(s.stride for s in flat(parse("[3x3, 8, stride 2] x2")))
     items = parse("[3x3, 8, stride s] x2", symbols={"s": 2})
     assert (2, 1) == tuple(s.stride for s in flat(items))
+    kept = parse("[3x3, k, stride s] x3", symbols={"s": 2}, channels=8)
+    assert (2, 1, 1) == tuple(s.stride for s in flat(kept))
+
+
+def test_k_is_what_enters_each_repetition() -> None:
+    """Also after what leaves the channels as they are."""
+    assert (4, 8, 16) == tuple(
+        s.units for s in flat(parse("[1x1, 2*k] x3", channels=2))
+    )
+    assert parse("LRN; [1x1, 6]") == parse("LRN; [1x1, k]", channels=6)
+    for text in ("{1x1, 8 | [1x1, %s]}", "(a = h; 1x1, 8 | b = h; [1x1, %s] + a) {b}"):
+        assert parse(text % 6) == parse(text % "k", channels=6)
+
+
+def test_groups_are_those_of_every_repetition() -> None:
+    """Unlike a stride, which a symbol gives to the first alone."""
+    items = parse("[3x3, 8, groups c] x2", symbols={"c": 4})
+    assert (4, 4) == tuple(s.groups for s in flat(items))
 
 
 def test_channels_are_tracked_through_everything() -> None:
@@ -146,6 +168,9 @@ def test_channels_are_tracked_through_everything() -> None:
     assert 64 + 128 + 32 + 192 == leaving(parse(inception), 192)
     assert None is leaving(parse(inception), None)
     assert 2 == leaving(parse("maps 0 4; 3x3 depthwise"), 6)
+    assert None is leaving(parse("3x3 conv"), 6)
+    assert 64 == leaving([residual(A)], 6)
+    assert 6 == leaving([residual(Step("max pool", (3, 3)))], 6)
     # Concatenating what enters with 32 more, three times over (DenseNet).
     assert 64 + 3 * 32 == leaving(parse("[{3x3, 32 | 1x1 max pool}] x3"), 64)
     # g is made to fit h.
@@ -166,6 +191,13 @@ def test_channels_are_tracked_through_everything() -> None:
         ("3x3, 64, strid 2", 9, "unknown option 'strid'; did you mean stride"),
         ("3x3, 64, rleu", 9, "unknown option 'rleu'; did you mean relu"),
         ("3x3, tt*8", 5, "'tt' is no number and no symbol; did you mean t"),
+        ("3x3, 64, group 2", 9, "unknown option 'group'; did you mean groups"),
+        ("3xq, 64", 0, "unknown word '3xq'"),
+        ("qx3, 64", 0, "unknown word 'qx3'"),
+        ("3x3 q", 4, "unknown word 'q'"),
+        ("3x3, ", 4, "expected a number, found the end"),
+        ("[[3x3, 8] x2, stride 2; 1x1, 8], stride 2", 31, "the stride is said twice;"),
+        ("kx3, 64", 0, "k is not known here;"),
         ("3x3, k", 5, "k is not known here; print the row's input with its channels"),
         ("[3x3, 64", 8, "expected ']', found the end"),
         ("{1x1, 64 | }", 11, "expected a step, found '}'"),
@@ -194,6 +226,7 @@ def test_channels_are_tracked_through_everything() -> None:
         ("[3x3, 64] x10001", 10, "more than 10,000 steps"),
         ("[[3x3, 64] x101] x100", 17, "more than 10,000 steps"),
         ("[" * 17 + "1x1, 1" + "]" * 17, 16, "nested more than 16 deep"),
+        ("[LRN]; " * 9 + "[" * 17 + "LRN" + "]" * 17, 79, "nested more than 16 deep"),
         ("1x1, 8; loop", 8, "in module 'loop', column 1: nested more than 16 deep"),
         ("wrong", 0, "in module 'wrong', column 6: 'q' is no number and no symbol"),
         ("bomb", 0, "in module 'bomb9', column 2: more than 10,000 steps"),
@@ -212,9 +245,15 @@ def test_errors_say_where_and_what_to_do(text, column, message) -> None:
     assert caught.value.message.startswith(message)
 
 
+def test_limits_are_allowed() -> None:
+    """The largest number, and so many brackets within each other."""
+    assert (10**6, 10**6) == parse("1000000x1000000, 1")[0].kernel
+    assert parse("[" * 16 + "LRN" + "]" * 16)
+
+
 def test_k_cannot_be_redefined() -> None:
     """A symbol called k would silently change what modules mean."""
-    with pytest.raises(NotationError, match="k is reserved"):
+    with pytest.raises(NotationError, match=r"^k is reserved .*; rename the symbol$"):
         parse("3x3, k", symbols={"k": 3})
 
 
@@ -368,6 +407,58 @@ def test_additions_are_written_as_layer_tables_do() -> None:
     alone = "[1x1, 64, stride 2; 3x3, 64; 1x1, 256 + (1x1, 256, stride 2)]"
     assert alone == render([FIRST])
     assert f"{alone} x2; {text}" == render([FIRST, FIRST, OTHER])
+    # Two strides in a row are not one of the whole.
+    twice = [residual(conv(3, 64, 2), conv(3, 64, 2)), residual(B, B)]
+    strided = "[3x3, 64, stride 2; 3x3, 64, stride 2]"
+    assert f"{strided}; [3x3, 64; 3x3, 64]" == render(twice)
+    beside = residual(Branches(((replace(B, stride=2),), (B,))))
+    plain = residual(Branches(((B,), (B,))))
+    assert f"{render([beside])}; {render([plain])}" == render([beside, plain])
+    assert "[3x3, 64] x3" == render([Block((B,)), Block((B,), 2)])
+    # Nor is one repetition two.
+    more = [residual(Block((replace(B, stride=2),))), residual(Block((B,), 2))]
+    assert "[[3x3, 64, stride 2]]; [[3x3, 64] x2]" == render(more)
+
+
+def test_a_stage_is_written_with_its_activations() -> None:
+    """Where they are asked for."""
+    step = replace(C, activation="relu")
+    first = residual(replace(step, stride=2))
+    text = render([first, residual(step)], activations=True)
+    assert "[1x1, 256, relu] x2, stride 2" == text
+    assert "[1x1, 256, relu]" == render([residual(step)], activations=True)
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda step: Block((step,)),
+        lambda step: Branches(((step,), (step,))),
+        lambda step: residual(step, shortcut=(step,)),
+        lambda step: Wiring(
+            (
+                Sum(
+                    "a",
+                    (Path("h", (step,)), Path("g")),
+                ),
+            ),
+            ("a",),
+        ),
+    ],
+)
+def test_additions_that_differ_in_the_stride_of_a_part_are_one_stage(around) -> None:
+    """However deep in them the strided step is; what else differs is not hidden by it."""
+    first, other, wrong = (residual(around(s)) for s in (replace(B, stride=2), B, A))
+    assert f"{render([other])} x2, stride 2" == render([first, other])
+    assert f"{render([first])}; {render([wrong])}" == render([first, wrong])
+
+
+def test_the_stride_of_a_repeated_addition_is_said_of_the_whole() -> None:
+    """One of its steps has it, in the first repetition."""
+    printed = [Block((residual(A, B),), 2, 2)]
+    measured = [residual(replace(A, stride=2), B), residual(A, B)]
+    assert None is difference(printed, measured)
+    assert difference(printed, [residual(A, B)] * 2) is not None
 
 
 def test_a_stage_agrees_wherever_its_stride_is() -> None:
@@ -570,6 +661,13 @@ def test_a_difference_is_told_where_it_is() -> None:
         "step 1: printed a = h; 5x5, 8 + g, measured a = h; 3x3, 8 + g"
         == difference(parse(printed), parse(printed.replace("5x5", "3x3")))
     )
+
+
+def test_a_difference_beyond_what_enters_is_told_where_it_is() -> None:
+    """The sum that differs, and not the one that reads it beside what enters."""
+    cell = "(a = g; %s | b = h; 1x1, 8 + a; 1x1, 8) {b}"
+    found = difference(parse(cell % "3x3, 8"), parse(cell % "5x5, 8"))
+    assert "step 1: printed a = g; 3x3, 8, measured a = g; 5x5, 8" == found
 
 
 def test_what_enters_in_place_of_a_sum_is_a_difference() -> None:

@@ -61,7 +61,7 @@ def test_only_an_integer_printed_in_full_is_exact() -> None:
     "text",
     [
         "", "-3", "inf", "nan", "3.8 x", "1,00", "12,3456", "3..8", "1 2", "٣",
-        "9" * 41, "1e41", "1e999999999", "3.8x10^99999", "1.8MM", "8.1 (test)",
+        "9" * 41, "1e41", "1e0006", "1e999999999", "3.8x10^99999", "1.8MM", "8.1 (test)",
     ],
 )  # fmt: skip
 def test_what_is_not_a_printed_number_is_refused_in_one_line(text) -> None:

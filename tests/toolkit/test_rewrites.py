@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from interpreter import distance, evaluate, random_inputs, random_values
-from networks import Network, Spelling, architectures, examples
+from networks import (
+    Architecture,
+    Conv,
+    Network,
+    Spelling,
+    architectures,
+    examples,
+)
 
 from reference_checks.alignment import align
-from reference_checks.graph import Graph, GraphError
+from reference_checks.graph import Absorbed, Graph, GraphError
 from reference_checks.rewrites import RULES, canonical, folded_norm, sweep
+from reference_checks.rewrites.normalisation import after_prefix
+from reference_checks.rewrites.rule import together
 
 BUDGET = 1e-12
 few = examples(25)
@@ -77,6 +87,51 @@ def test_what_acts_in_training_only_is_left_out(wrappers, seed):
     assert ["input", "conv"] == kinds(found)
     noted = wrappers.count("dropout")
     assert noted == sum(n.value == 0.3 for n in found.ops[-1].absorbed)
+
+
+def test_momentum_does_nothing_at_inference():
+    net = Network(4, 4, 3)
+    net.norm(net.input, momentum=0.9)
+    found = rewritten(net.graph(), "inference identity", 0)
+    assert {("inference identity", "momentum", 0.9, 0): 1} == notes(found)
+    assert "momentum" not in found.ops[-1].attrs
+
+
+@pytest.mark.parametrize(
+    ("rule", "steps"),
+    [
+        ("selection", [lambda net, x: net.slice(x, 0, 4)]),
+        ("selection", [lambda net, x: net.slice(x, 1, 4), lambda net, x: net.slice(x, 1, 3)]),
+        ("pooling spelling", [lambda net, x: net.pool(x, 1, 1)]),
+        ("pooling spelling", [lambda net, x: net.reshape(x, *net.shape(x))]),
+        ("pooling spelling", [lambda net, x: net.reshape(x, 8, 8), lambda net, x: net.reshape(x, 64)]),
+        ("explicit padding", [lambda net, x: net.pad(x, ((1, 0), (0, 1))), lambda net, x: net.conv(x, 4)]),
+        ("merged padding", [lambda net, x: net.pad(x, ((1, 0), (0, 1)))] * 2),
+        ("associative", [lambda net, x: net.plus(x, net.act(net.input))] * 2),
+    ],
+)  # fmt: skip
+def test_what_was_noted_stays_noted(rule, steps):
+    """A dropout before, between or after what another rule takes out, or makes one."""
+    rules = [RULES[name] for name in ("inference identity", rule)]
+    for place in range(len(steps) + 1):
+        net = Network(4, 4, 4)
+        x = net.conv(net.input, 4)
+        for step in (*steps[:place], lambda net, x: net.drop(x, 0.3), *steps[place:]):
+            x = step(net, x)
+        net.act(x)
+        found = canonical(net.graph(), rules)
+        assert gap(net.graph(), found, 0) <= BUDGET
+        assert len(found.ops) < len(net.ops) - 1
+        assert {("inference identity", "dropout", 0.3, 0): 1} == notes(found)
+
+
+def test_notes_that_say_the_same_are_one_of_the_first_layer():
+    """What they cost is added."""
+    said = [Absorbed("rule", "bias", True, n, f"layer_{n}") for n in (2, 3)]
+    (one,) = together(said)
+    assert (5, "layer_2") == (one.params, one.layer)
+    other = Absorbed("rule", "bias", False, 4, "layer_4")
+    assert 2 == len(together([*said, other]))
 
 
 def test_a_scale_that_is_not_one_stays():
@@ -178,6 +233,30 @@ def test_an_activation_of_a_product_is_recognised():
     )
 
 
+def test_an_activation_of_what_is_scaled_is_recognised():
+    """The scale is no part of the formula, cubed or not."""
+    for way in range(4):
+        net = Network(4, 4, 3)
+        spelt(net, net.scale(net.conv(net.input, 2), 0.7), "gelu_tanh", way)
+        found = rewritten(net.graph(), "activation spelling", 1)
+        assert ["input", "conv", "scale", "activation"] == kinds(found)
+
+
+@pytest.mark.parametrize(
+    "number", [0.044715, math.sqrt(2 / math.pi), math.sqrt(0.5), 1 / 6]
+)
+@pytest.mark.parametrize("off", [1e-3, 1e-10])
+def test_an_activation_with_another_constant_stays(number, off):
+    """Any that differs before the last digits: the planted error of one formula each."""
+    functions = {1 / 6: "hard_silu", math.sqrt(0.5): "gelu"}
+    net = Network(4, 4, 3)
+    spelt(net, net.conv(net.input, 2), functions.get(number, "gelu_tanh"), 2)
+    for k, op in enumerate(net.ops):
+        if op.attrs.get("by") == number:
+            net.ops[k] = op.but(attrs={"by": number * (1 + off)})
+    refused(net.graph(), "activation spelling")
+
+
 @pytest.mark.parametrize("miss", ["another map", "constant", "offset", "quick gelu"])
 def test_a_formula_that_is_nearly_an_activation_stays(miss):
     net = Network(4, 4, 3)
@@ -210,6 +289,19 @@ def test_zeros_before_a_convolution_are_its_padding(rows, columns, more, stride,
     assert gap(net.graph(), found, seed) <= BUDGET
 
 
+def test_padding_twice_with_one_value_is_padding_once():
+    """With another value it is not."""
+    for values in ((0.5, 0.5), (0.5, 0.0)):
+        net = Network(4, 4, 2)
+        x = net.pad(net.input, ((1, 0), (2, 0)), values[0])
+        net.pad(x, ((1, 1), (0, 1)), values[1])
+        if len(set(values)) == 1:
+            found = rewritten(net.graph(), "merged padding", 0)
+            assert ((2, 1), (2, 1)) == found.ops[-1].attrs["padding"][:2]
+        else:
+            refused(net.graph(), "merged padding")
+
+
 @few
 @given(st.sampled_from(["relu", "relu6", "sigmoid"]), st.booleans(), seeds)
 def test_zeros_before_max_pooling_are_its_padding_after_relu(function, joined, seed):
@@ -223,7 +315,28 @@ def test_zeros_before_max_pooling_are_its_padding_after_relu(function, joined, s
 
 
 @pytest.mark.parametrize(
-    "miss", ["average", "negative", "ones", "whole window", "twice", "below zero"]
+    "kept",
+    [
+        lambda net, x: net.slice(x, 1, 4),
+        lambda net, x: net.take(x, (3, 0)),
+        lambda net, x: net.reshape(x, 6, 6, 4),
+        lambda net, x: net.pool(x, 3, 1, "average", padding=1),
+        lambda net, x: net.mean(x, keepdims=True),
+        lambda net, x: net.pad(x, ((0, 1), (1, 0))),
+        lambda net, x: net.plus(x, net.act(net.conv(net.input, 4))),
+    ],
+)
+def test_what_is_made_of_no_negative_values_has_none(kept):
+    """Parts, means and sums of what a relu leaves."""
+    net = Network(6, 6, 2)
+    x = kept(net, net.act(net.conv(net.input, 4)))
+    net.pool(net.pad(x, ((1, 0), (0, 1))), 2, 1)
+    assert "pad" not in kinds(rewritten(net.graph(), "explicit padding", 0))
+
+
+@pytest.mark.parametrize(
+    "miss",
+    ["average", "negative", "in part", "ones", "whole window", "twice", "below zero"],
 )
 def test_padding_that_counts_stays(miss):
     """Planted: each of these changes what the pooling, or the convolution, computes."""
@@ -236,6 +349,8 @@ def test_padding_that_counts_stays(miss):
             net.pool(net.pad(relu, around), 3, 2, "average")
         case "negative":
             net.pool(net.pad(x, around), 3, 2)
+        case "in part":
+            net.pool(net.pad(net.concat([x, relu]), around), 3, 2)
         case "ones":
             net.conv(net.pad(x, around, value=1.0), 2)
         case "whole window":
@@ -303,6 +418,21 @@ def test_one_row_of_padding_more_is_the_same_network_where_no_window_reads_it():
     assert not align(stems[3, 3], stems[3, 4]).isomorphic
 
 
+@pytest.mark.parametrize("mode", ["max", "average"])
+def test_what_no_window_of_a_pooling_reads_is_written_in_one_way(mode):
+    net = Network(8, 8, 2)
+    net.pool(net.input, 3, 2, mode, ((1, 0), (1, 0)))
+    found = rewritten(net.graph(), "unread padding", 0)
+    assert ((1, 1), (1, 1)) == found.ops[-1].attrs["padding"]
+
+
+def test_a_dilated_window_reads_farther():
+    net = Network(8, 8, 2)
+    net.conv(net.input, 3, 3, 2, ((2, 1), (2, 1)), dilation=2)
+    found = rewritten(net.graph(), "unread padding", 0)
+    assert ((2, 2), (2, 2)) == found.ops[-1].attrs["padding"]
+
+
 @pytest.mark.parametrize("miss", ["read", "start", "unknown size"])
 def test_padding_that_is_read_stays(miss):
     """The planted errors: a row that a window reads, the first row, any size at all."""
@@ -352,6 +482,12 @@ def test_a_reshape_that_keeps_the_channels_is_the_means_keepdims(keepdims, seed)
     assert keepdims != found.ops[-1].attrs["keepdims"]
 
 
+def test_a_sum_over_single_positions_is_their_mean():
+    net = Network(1, 1, 3)
+    net.mean(net.input, kind="sum")
+    assert ["input", "mean"] == kinds(rewritten(net.graph(), "pooling spelling", 0))
+
+
 def test_pooling_that_is_not_global_stays():
     """A window that misses a column, and a sum divided by another number."""
     net = Network(4, 4, 2)
@@ -386,7 +522,9 @@ def test_a_bias_before_a_norm_moves_into_its_mean(gamma, beta, kind, seed):
     assert [5] == [note.params for note in found.ops[2].absorbed]
 
 
-@pytest.mark.parametrize("miss", ["two readers", "output", "relu between", "shared"])
+@pytest.mark.parametrize(
+    "miss", ["two readers", "output", "relu between", "shared", "shared mean"]
+)
 def test_a_bias_that_others_see_stays(miss):
     net = Network(4, 4, 3)
     x = net.conv(net.input, 3)
@@ -399,6 +537,11 @@ def test_a_bias_that_others_see_stays(miss):
             graph = net.graph(net.norm(net.act(x)))
         case "shared":
             again = net.ops[x].but(inputs=(net.norm(x),))
+            net.ops.append(again)
+            graph = net.graph()
+        case "shared mean":
+            y = net.norm(x)
+            again = net.ops[y].but(inputs=(net.conv(y, 3),))
             net.ops.append(again)
             graph = net.graph()
     refused(graph, "bias into norm")
@@ -415,7 +558,19 @@ def test_a_norm_without_gamma_beta_or_with_another_epsilon_is_a_norm(
     assert ["gamma", "beta", "mean", "variance"] == [
         w.role for w in found.ops[-1].weights
     ]
-    assert ("norm constants", "epsilon", e, 0) in notes(found)
+    lacks = ["gamma"] * (not gamma) + ["beta"] * (not beta)
+    expected = [("norm constants", role, False, -2) for role in lacks]
+    assert Counter([*expected, ("norm constants", "epsilon", e, 0)]) == notes(found)
+
+
+@pytest.mark.parametrize("kind", ["conv", "dense"])
+def test_a_layer_without_a_bias_has_zeros(kind):
+    """As many as it has filters or units; what they would cost is noted."""
+    net = Network(4, 4, 3)
+    getattr(net, kind)(net.input, 5, bias=False)
+    found = rewritten(net.graph(), "norm constants", 0)
+    assert (5,) == found.ops[-1].weight("bias").shape
+    assert {("norm constants", "bias", False, -5): 1} == notes(found)
 
 
 def test_epsilon_on_one_side_is_noted_as_a_difference():
@@ -429,19 +584,55 @@ def test_epsilon_on_one_side_is_noted_as_a_difference():
 
 
 @few
-@given(st.sampled_from(["conv", "dense"]), st.integers(1, 2), seeds)
-def test_a_folded_norm_reads_as_a_convolution_with_bias(kind, groups, seed):
+@given(
+    st.sampled_from(["conv", "dense"]), st.integers(1, 2), st.booleans(), st.booleans(),
+    seeds,
+)  # fmt: skip
+def test_a_folded_norm_reads_as_a_convolution_with_bias(
+    kind, groups, bias, gamma, seed
+):
     net = Network(4, 4, 4)
     x = (
-        net.conv(net.input, 6, groups=groups)
+        net.conv(net.input, 6, bias=bias, groups=groups)
         if kind == "conv"
-        else net.dense(net.input, 6)
+        else net.dense(net.input, 6, bias=bias)
     )
-    net.norm(x)
+    net.norm(x, gamma=gamma)
     graph = net.graph()
     found = canonical(graph, [*RULES.values(), folded_norm])
     assert ["input", "conv"] == kinds(found)
     assert gap(graph, found, seed) <= BUDGET
+    assert ("folded norm", "batch norm", True, 18) in notes(found)
+    # All that was noted on the way is what the norm, and the bias before it, had more.
+    others = graph.variables[1:]
+    more = sum(v.size for v in others) - 6
+    assert more == sum(n.params for n in found.ops[-1].absorbed)
+    assert [(6,)] == [w.shape for w in found.ops[-1].weights if w.role == "bias"]
+    read = {i for w in found.ops[-1].weights for i in w.variables}
+    assert set(range(len(graph.variables))) == read
+
+
+@pytest.mark.parametrize("miss", ["epsilon", "shared bias", "two readers"])
+def test_a_norm_that_is_not_folded_stays(miss):
+    """While it has an epsilon of its own; after a bias that is not its alone."""
+    net = Network(4, 4, 3)
+    x = net.conv(net.input, 3, bias=miss == "shared bias")
+    y = net.norm(x)
+    if miss == "shared bias":
+        net.ops.append(net.ops[x].but(inputs=(net.act(y),)))
+    graph = net.graph(*((x, y) if miss == "two readers" else ()))
+    if miss != "epsilon":
+        graph = canonical(graph)
+    assert sweep(graph, folded_norm) is graph
+
+
+def test_a_folded_norm_is_found_where_the_norm_was():
+    """By what runs the model: its output is that of the norm's layer."""
+    net = Network(4, 4, 3)
+    y = net.norm(net.dense(net.input, 2, bias=False))
+    net.ops[y] = net.ops[y].but(tensor=7)
+    found = canonical(net.graph(), [RULES["norm constants"], folded_norm])
+    assert [("input", None), ("dense", 7)] == [(op.kind, op.tensor) for op in found.ops]
 
 
 def test_a_norm_that_is_folded_cannot_be_written_back():
@@ -494,7 +685,28 @@ def test_one_normalisation_of_the_input_is_noted_alike_however_it_is_spelt():
     assert noted[0] == noted[1]
 
 
-@pytest.mark.parametrize("miss", ["two readers", "per position", "weight", "later"])
+def test_equal_constants_for_each_channel_are_one_constant():
+    """And what a layer did is said with its name."""
+    for by in (2.0, (2.0, 2.0, 2.0)):
+        net = Network(4, 4, 3)
+        net.conv(net.scale(net.input, by, layer="rescale"), 2)
+        (note,) = canonical(net.graph(), [RULES["input prefix"]]).ops[0].absorbed
+        assert ("scale", 2.0, "rescale") == (note.attribute, note.value, note.layer)
+
+
+def test_what_the_input_comes_to_stand_for_is_after_the_prefix():
+    """What follows that does nothing counts too; a network without has its input."""
+    net = Network(4, 4, 3)
+    x = net.shift(net.scale(net.input, 2.0), (1.0, 2.0, 3.0))
+    x = net.add("identity", x, net.shape(x))
+    net.scale(net.conv(x, 2), 0.5)
+    assert x == after_prefix(net.graph())
+    assert 0 == after_prefix(Spelling().build(Architecture((Conv(4),))))
+
+
+@pytest.mark.parametrize(
+    "miss", ["two readers", "per position", "each value", "weight", "later"]
+)
 def test_a_scale_that_is_not_preprocessing_stays(miss):
     net = Network(2, 2, 3)
     x = net.conv(net.input, 3) if miss == "later" else net.input
@@ -503,6 +715,8 @@ def test_a_scale_that_is_not_preprocessing_stays(miss):
             net.plus(net.input, net.scale(x, 2.0))
         case "per position":
             net.scale(x, (((1.0,), (2.0,)), ((3.0,), (4.0,))))
+        case "each value":
+            net.scale(x, (((1.0, 2.0, 3.0),) * 2,) * 2)
         case "weight":
             net.add("scale", x, (2, 2, 3), weights=[net.weight("by", (3,))])
         case "later":
@@ -511,13 +725,14 @@ def test_a_scale_that_is_not_preprocessing_stays(miss):
 
 
 @few
-@given(st.sampled_from([3, 5]), seeds)
-def test_local_response_normalisation_written_out_is_one_op(size, seed):
+@given(st.sampled_from([3, 5]), st.booleans(), seeds)
+def test_local_response_normalisation_written_out_is_one_op(size, once, seed):
     net = Network(2, 2, 6)
     square = net.power(net.input, 2)
     padded = net.pad(square, ((0, 0), (0, 0), (size // 2, size // 2)))
     total = net.plus(*(net.slice(padded, k, k + 6) for k in range(size)))
-    factor = net.power(net.shift(net.scale(total, 1e-2), 2.0), -0.75)
+    factor = net.power(net.shift(net.scale(total, 1e-2), 2.0), -0.75 if once else 0.75)
+    factor = factor if once else net.power(factor, -1)
     net.times(net.input, factor)
     assert ["input", "lrn"] == kinds(
         rewritten(net.graph(), "local response norm", seed)
@@ -554,6 +769,8 @@ def test_layer_normalisation_written_out_is_one_op(
         "not the root",
         "plus",
         "weight",
+        "sum of squares",
+        "times epsilon",
     ],
 )
 def test_what_is_nearly_a_layer_normalisation_stays(miss):
@@ -573,10 +790,17 @@ def test_what_is_nearly_a_layer_normalisation_stays(miss):
     squares = net.power(
         x if miss == "not centred" else centred, 3 if miss == "cubes" else 2
     )
-    if miss == "weight":
-        shifted = net.weigh(mean(squares, 2), "shift")
-    else:
-        shifted = net.shift(mean(squares, 2), 1e-3)
+    variance = mean(squares, 2)
+    match miss:
+        case "weight":
+            shifted = net.weigh(variance, "shift")
+        case "times epsilon":
+            shifted = net.scale(variance, 1e-3)
+        case "sum of squares":
+            net.ops[variance] = replace(net.ops[variance], kind="sum")
+            shifted = net.shift(variance, 1e-3)
+        case _:
+            shifted = net.shift(variance, 1e-3)
     net.times(centred, net.power(shifted, -1 if miss == "not the root" else -0.5))
     refused(net.graph(), "layer norm")
 
@@ -637,10 +861,11 @@ def test_a_layer_scale_is_in_the_kernel_and_the_bias(kind, bias, groups, seed):
         if kind == "conv"
         else net.dense(net.input, 4, bias=bias)
     )
-    net.weigh(x, layer="scale")
+    y = net.weigh(x, layer="scale")
+    net.ops[y] = net.ops[y].but(tensor=7)
     graph = net.graph()
     found = rewritten(graph, "layer scale", seed)
-    assert ["input", kind] == kinds(found)
+    assert [("input", None), (kind, 7)] == [(op.kind, op.tensor) for op in found.ops]
     assert ("layer scale", "scale", True, 4) in notes(found)
     values, written = random_values(graph, seed), {}
     for weight in found.ops[-1].weights:
@@ -702,6 +927,12 @@ def test_a_reshape_moves_before_a_norm_of_the_channels_alone(axes):
         refused(net.graph(), "dense is 1x1")
 
 
+def test_a_reshape_of_more_than_one_position_stays():
+    net = Network(1, 4, 3)
+    net.reshape(net.act(net.input), 4, 3)
+    refused(net.graph(), "dense is 1x1")
+
+
 @few
 @given(st.integers(2, 4), st.integers(2, 4), st.booleans(), seeds)
 def test_a_kernel_as_large_as_the_map_is_a_dense_layer(height, width, activated, seed):
@@ -717,12 +948,25 @@ def test_a_kernel_as_large_as_the_map_is_a_dense_layer(height, width, activated,
     assert align(canonical(net.graph()), canonical(plain.graph())).isomorphic
 
 
-@pytest.mark.parametrize("miss", ["padded", "smaller", "grouped"])
+@pytest.mark.parametrize("size", [(2, 1), (1, 2)])
+def test_a_map_of_one_row_or_column_is_a_whole_map(size):
+    """What is put before the dense layer is of its name."""
+    net = Network(*size, 3)
+    net.conv(net.input, 4, size, padding=0, layer="whole")
+    found = rewritten(net.graph(), "whole-map kernel", 0)
+    assert [("input", "input"), ("reshape", "whole"), ("dense", "whole")] == [
+        (op.kind, op.layer) for op in found.ops
+    ]
+
+
+@pytest.mark.parametrize("miss", ["padded", "padded once", "smaller", "grouped"])
 def test_a_kernel_that_is_not_the_whole_map_stays(miss):
     net = Network(3, 3, 4)
     match miss:
         case "padded":
             net.conv(net.input, 4, 3, padding=1)
+        case "padded once":
+            net.conv(net.input, 4, 3, 5, padding=1)
         case "smaller":
             net.conv(net.input, 4, 2, padding=0)
         case "grouped":
@@ -763,8 +1007,39 @@ def test_equal_convolutions_of_parts_are_one_with_groups(n, more, pooled, seed):
     assert {n} == {op.attrs["groups"] for op in found.ops if op.kind == "conv"}
 
 
+@pytest.mark.parametrize("spelt", ["conv", "dense"])
+@pytest.mark.parametrize("other", ["conv", "dense"])
+def test_groups_of_dense_layers_are_those_of_1x1_convolutions(spelt, other):
+    net = Network(4, 4, 6)
+    parts = [net.slice(net.input, k, k + 3) for k in (0, 3)]
+    ways = {"conv": lambda x: net.conv(x, 2, 1), "dense": lambda x: net.dense(x, 2)}
+    net.concat([ways[way](part) for way, part in zip((spelt, other), parts)])
+    found = rewritten(net.graph(), "grouped convolution", 0)
+    assert [("input", None), ("conv", 2)] == [
+        (op.kind, op.attrs.get("groups")) for op in found.ops
+    ]
+
+
+def test_groups_of_groups_are_so_many_groups():
+    net = Network(4, 4, 12)
+    parts = [net.slice(net.input, k, k + 6) for k in (0, 6)]
+    net.concat([net.conv(part, 4, groups=2) for part in parts])
+    found = rewritten(net.graph(), "grouped convolution", 0)
+    assert ["input", "conv"] == kinds(found)
+    assert 4 == found.ops[-1].attrs["groups"]
+
+
 @pytest.mark.parametrize(
-    "miss", ["swapped", "unequal", "a part left out", "shared", "softmax"]
+    "miss",
+    [
+        "swapped",
+        "unequal",
+        "a part left out",
+        "shared",
+        "softmax",
+        "more channels",
+        "a channel left out",
+    ],
 )
 def test_parts_that_are_no_groups_stay(miss):
     net = Network(4, 4, 6)
@@ -783,6 +1058,12 @@ def test_parts_that_are_no_groups_stay(miss):
             net.concat([x, x + 1])
         case "softmax":
             split(net, net.input, 2, ["conv", "softmax"])
+        case "a channel left out":
+            split(net, net.conv(net.input, 7), 3, ["conv"])
+        case "more channels":
+            parts = [net.slice(net.input, k, k + 3) for k in (0, 3)]
+            around = ((0, 0), (0, 0), (1, 0))
+            net.concat([net.pad(net.conv(part, 2), around) for part in parts])
     refused(net.graph(), "grouped convolution")
 
 
@@ -795,7 +1076,10 @@ spellings = st.randoms(use_true_random=False)
 @given(architectures, spellings, seeds)
 def test_the_canonical_form_computes_the_same(architecture, random, seed):
     graph = Spelling(random).build(architecture)
-    assert gap(graph, canonical(graph), seed) <= BUDGET
+    form = canonical(graph)
+    assert gap(graph, form, seed) <= BUDGET
+    layers = {op.layer for op in graph.ops}
+    assert {n.layer for op in form.ops for n in op.absorbed} <= layers
 
 
 @few
@@ -877,6 +1161,14 @@ def test_padding_has_one_form_whatever_the_order_of_rules(layers, random, seed):
 def test_the_canonical_form_is_its_own(architecture, random):
     form = canonical(Spelling(random).build(architecture))
     assert form is canonical(form)
+
+
+def test_the_rules_that_were_applied_are_named():
+    """In the order in which they are worth reading."""
+    net = Network(4, 4, 3)
+    net.drop(net.norm(net.conv(net.input, 2)))
+    names = ("inference identity", "bias into norm", "norm constants")
+    assert names == canonical(net.graph()).rewritten
 
 
 def test_every_rule_says_why():

@@ -14,7 +14,16 @@ from networks import Network
 from reference_checks import rows
 from reference_checks.from_keras import from_keras, unallocated
 from reference_checks.graph import Graph, Op
-from reference_checks.notation import Block, Branches, Residual, Step, render
+from reference_checks.notation import (
+    Block,
+    Branches,
+    Residual,
+    Step,
+    Wiring,
+    difference,
+    parse,
+    render,
+)
 from reference_checks.wirings import nearest_cut
 
 
@@ -40,6 +49,8 @@ def step(units=None, kernel=3, activation="linear", kind="conv", stride=1, group
         (lambda x: conv(6, groups=2)(x), step(6, groups=2)),
         (lambda x: layers.DepthwiseConv2D(3, padding="same", name="r_d")(x),
          step(kind="depthwise")),
+        (lambda x: layers.DepthwiseConv2D(3, padding="same", name="r_d")(x[..., :2]),
+         step(kind="depthwise")),
         (lambda x: layers.DepthwiseConv2D(3, padding="same", depth_multiplier=2, name="r_d")(x),
          step(8, kind="depthwise")),
         (lambda x: layers.Dense(7, name="r_fc")(x), Step("dense", units=7, activation="linear")),
@@ -53,6 +64,30 @@ def step(units=None, kernel=3, activation="linear", kind="conv", stride=1, group
 def test_an_op_is_a_step_of_the_notation(function, expected):
     """Kernel, units, stride and groups as measured."""
     assert (expected,) == read(function)["r"].items
+
+
+@pytest.mark.parametrize("layer", [layers.Conv2D(5, 3), layers.MaxPooling2D(3)])
+def test_strides_of_height_and_width_that_differ_are_no_printed_stride(layer):
+    """The planted error: the right one in one direction."""
+    layer.name, layer.strides = "r_a", (2, 1)
+    items = read(layer)["r"].items
+    assert render(items).endswith("stride 2x1")
+    kind = "3x3, 5" if isinstance(layer, layers.Conv2D) else "3x3 max pool"
+    for stride in (1, 2):
+        assert difference(parse(f"{kind}, stride {stride}"), items) is not None
+
+
+def test_a_row_may_be_the_input_alone():
+    """Nothing enters it, and it does nothing."""
+    net = Network(4, 4, 2)
+    net.conv(net.input, 3)
+    found = rows.read(net.graph(), ["start", "r"])
+    assert ((), (4, 4, 2), ()) == (
+        found["start"].entering, found["start"].leaving, found["start"].items,
+    )  # fmt: skip
+    assert (4, 4, 2) == found["r"].entering
+    whole = rows.read(net.graph(), ["r", "r"])["r"]
+    assert ((4, 4, 2), (step(3),)) == (whole.entering, whole.items)
 
 
 @pytest.mark.parametrize(
@@ -73,6 +108,21 @@ def test_a_step_has_the_activation_that_follows_it(layer, word):
         return layer(layers.BatchNormalization(name="r_norm")(conv(5)(x)))
 
     assert word == read(network)["r"].items[0].activation
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        lambda net, x: net.layer_norm(x),
+        lambda net, x: net.weigh(x),
+        lambda net, x: net.shift(net.scale(x, 2.0), 1.0),
+    ],
+)
+def test_what_scales_and_shifts_is_before_the_activation(between):
+    """However it is written."""
+    net = Network(4, 4, 2)
+    net.act(between(net, net.conv(net.input, 3)))
+    assert (step(3, activation="relu"),) == one_row(net)
 
 
 def test_an_output_that_forks_has_no_activation_of_its_own():
@@ -121,6 +171,23 @@ def test_a_pooling_shortcut_is_no_main_path():
     assert (Step("max pool", (1, 1), stride=2),) == item.shortcut
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_main_path_is_that_of_more_weighted_steps(order):
+    """One convolution beside nothing, or beside a pooling; additions count what they add."""
+    net = Network(4, 4, 2)
+    pooled = net.pool(net.input, 1, 1)
+    single = net.conv(net.input, 2)
+    net.plus(*(single, net.input)[::order])
+    assert (Residual((step(2),)),) == one_row(net)
+    net.plus(*(single, pooled)[::order])
+    pool = Step("max pool", (1, 1), stride=1)
+    assert (Residual((step(2),), (pool,)),) == one_row(net)
+    long = net.conv(net.conv(net.conv(net.input, 2), 2), 2)
+    inner, outer = net.plus(net.input, long), net.conv(net.conv(net.input, 2, 1), 2, 1)
+    net.plus(*(inner, outer)[::order])
+    assert (Residual((Residual((step(2),) * 3),), (step(2, 1),) * 2),) == one_row(net)
+
+
 def test_residuals_follow_each_other_and_nest():
     """Each addition ends where its paths meet."""
 
@@ -164,6 +231,32 @@ def test_branches_that_part_later_are_branches_within_one():
     assert (Branches(((step(4, 1),), trunk, pooled)),) == one_row(net)
 
 
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_three_branches_may_part_later_at_any_place(count):
+    """They are within the one from which they part."""
+    net = Network(4, 4, 2)
+    before = [net.conv(net.input, 4 + k, 1) for k in range(count)]
+    trunk = net.conv(net.input, 9)
+    parts = [net.conv(trunk, 3, kernel) for kernel in (1, 3, 5)]
+    net.concat([*before, *parts, net.conv(net.input, 8)])
+    inner = Branches(tuple((step(3, kernel),) for kernel in (1, 3, 5)))
+    first = [(step(4 + k, 1),) for k in range(count)]
+    assert (Branches((*first, (step(9), inner), (step(8),))),) == one_row(net)
+
+
+@pytest.mark.parametrize("beside", [0, 1, 2])
+def test_branches_that_share_are_a_wiring_wherever_they_are(beside):
+    """The first and the last of them, with one between that shares nothing."""
+    net = Network(4, 4, 2)
+    shared = net.conv(net.input, 4)
+    ends = [net.plus(net.conv(shared, 3), net.conv(net.input, 3)) for _ in range(2)]
+    ends.insert(beside, net.conv(net.input, 5))
+    net.concat(ends)
+    (item,) = one_row(net)
+    assert isinstance(item, Wiring)
+    assert 3 == len(item.concat)
+
+
 def gated(gate):
     """A map times what is made of it."""
     net = Network(4, 4, 6)
@@ -198,6 +291,22 @@ def test_a_gate_without_means_or_with_one_layer_is_none():
 
     assert Residual((step(2, 1), step(6, 1))) == gated(unpooled)[1]
     assert Residual((Step("average pool"), step(6, 1))) == gated(single)[1]
+
+
+def test_what_is_made_of_the_means_may_also_be_added():
+    """Then it is a branch, and the map is not multiplied by it."""
+    net = Network(4, 4, 6)
+    y = net.conv(net.conv(net.mean(net.input, keepdims=True), 2, 1), 6, 1)
+    net.plus(net.input, y)
+    main = (Step("average pool"), step(2, 1), step(6, 1))
+    assert (Residual(main),) == one_row(net)
+
+
+def test_two_paths_may_be_multiplied():
+    """A gate that is no squeeze and excitation is beside what it gates."""
+    net = Network(4, 4, 6)
+    net.times(net.conv(net.input, 6), net.conv(net.conv(net.input, 2), 6))
+    assert (Residual((step(2), step(6)), (step(6),)),) == one_row(net)
 
 
 def test_what_a_row_may_also_hold_are_steps():
@@ -459,8 +568,15 @@ class Subsampling(layers.Layer):
 )
 def test_sub_sampling_is_pooling_with_coefficient_and_bias(coefficient, kind):
     """Without either it is average pooling."""
-    first, *_ = read(Subsampling(coefficient))["r"].items
+    (first,) = read(Subsampling(coefficient))["r"].items
     assert kind == first.kind
+
+
+def test_sub_sampling_has_the_activation_that_follows_it():
+    """And what it pools, by which stride."""
+    squash = layers.Activation("tanh", name="r_tanh")
+    (item,) = read(lambda x: squash(Subsampling(True)(x)))["r"].items
+    assert Step("sub-sampling", (2, 2), stride=2, activation="tanh") == item
 
 
 def test_picked_maps_are_a_step():

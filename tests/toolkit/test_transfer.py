@@ -93,6 +93,17 @@ def test_a_weight_that_is_constant_on_one_side_is_reported():
     assert "target norm/beta: paired" in map(str, found.fates)
 
 
+def test_a_weight_that_has_the_value_of_a_constant_is_moved_into_it():
+    """It is of the layer that has it, and may be left out of the other."""
+    a, b = canonical(pair(False)), canonical(pair(False, gamma=False))
+    values = random_values(a, 0)
+    (gamma,) = (n for n, v in enumerate(a.variables) if v.name == "norm/gamma")
+    values[gamma] = np.ones(4)
+    found = transfer(a, b, align(a, b), values)
+    assert "source norm/gamma: constant (norm)" in map(str, found.fates)
+    assert () == found.left_over
+
+
 def test_a_constant_takes_no_other_value():
     with pytest.raises(TransferError, match="'norm' has no gamma"):
         moved(pair(False), pair(False, gamma=False))
@@ -103,7 +114,8 @@ def test_a_weight_that_a_constant_cannot_take_is_left_over_with_the_reason():
     found = moved(pair(False), pair(False, gamma=False), partial=True)
     (fate,) = found.left_over
     assert ("source", "norm/gamma") == (fate.side, fate.name)
-    assert fate.by.startswith("layer 'norm' has no gamma: it stands for 1 and cannot")
+    said = "layer 'norm' has no gamma: it stands for 1 and cannot take other values"
+    assert said == fate.by
 
 
 def test_what_no_op_reads_is_left_over_and_the_first_five_are_named():
