@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
@@ -89,6 +90,9 @@ def package(name: str) -> ModuleType:
 TRUST = "allow it with --trust if you know who made it"
 MAX_CONFIG = 64 * 2**20
 """Bytes that the description of a network may take; real ones take one or two MiB."""
+PROBE = Path(__file__).with_name("hdf5_probe.py")
+PATIENCE = 8
+"""Seconds to read what a file says of itself; real ones take half of one."""
 
 
 def load(path: Path, trust: bool = False, **options: Any) -> Any:
@@ -107,6 +111,7 @@ def load(path: Path, trust: bool = False, **options: Any) -> Any:
             f"{path}: not a .keras or .h5 file, nor the folder of a SavedModel; pickles are"
             " not read, since that runs code"
         )
+    _tried(path)
     archive = path.suffix == ".keras"
     config, version = call(str(path), _in_archive if archive else _in_hdf5, path)
     if not trust and (code := next(_code(config), None)):
@@ -121,6 +126,18 @@ def load(path: Path, trust: bool = False, **options: Any) -> Any:
             raise
     legacy = package("tf_keras").models
     return call(str(path), legacy.load_model, path, **options)
+
+
+def _tried(path: Path) -> None:
+    """HDF5 never returns from some damaged files and dies of others: elsewhere, first."""
+    # Without -P the modules beside it would stand before Python's own.
+    command = [sys.executable, "-P", str(PROBE), str(path)]
+    try:
+        ended = subprocess.run(command, timeout=PATIENCE, capture_output=True)
+    except subprocess.TimeoutExpired:
+        raise ModelError(f"{path}: damaged: HDF5 does not come to an end") from None
+    if ended.returncode < 0:
+        raise ModelError(f"{path}: damaged: HDF5 ends the process that reads it")
 
 
 def _in_archive(path: Path) -> tuple[Any, str]:

@@ -8,6 +8,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -336,6 +337,32 @@ def test_a_damaged_keras_file_is_refused(tmp_path, model, name):
 def test_a_file_of_weights_only_is_refused(tmp_path, model):
     model.save_weights(tmp_path / "my.weights.h5")
     assert "holds weights only" in refused(f"file:{tmp_path / 'my.weights.h5'}")
+
+
+@pytest.mark.parametrize("name", ["model.keras", "model.h5"])
+def test_a_file_that_hdf5_never_finishes_is_refused(tmp_path, monkeypatch, name):
+    """In a heap of texts, what follows an object of no size is that object again."""
+    path, inside = tmp_path / name, tmp_path / "inside.h5"
+    with h5py.File(inside, "w") as file:
+        file.attrs["model_config"] = "{}"
+    data = bytearray(inside.read_bytes())
+    free = data.index(b"GCOL") + 16 + 16 + 8  # after the header and one text
+    data[free : free + 16] = bytes(16)
+    if name == "model.h5":
+        path.write_bytes(data)
+    else:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("model.weights.h5", data)
+    monkeypatch.setattr(model_files, "PATIENCE", 2)
+    assert f"{path}: damaged: HDF5 does not come to an end" == refused(f"file:{path}")
+
+
+def test_a_file_that_hdf5_dies_of_is_refused(tmp_path, monkeypatch, model):
+    path, probe = tmp_path / "model.h5", tmp_path / "probe.py"
+    model.save(path)
+    probe.write_text("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
+    monkeypatch.setattr(model_files, "PROBE", probe)
+    assert "damaged: HDF5 ends the process" in refused(f"file:{path}")
 
 
 def test_a_pickle_is_refused_unread(tmp_path):
