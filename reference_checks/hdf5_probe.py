@@ -10,6 +10,9 @@ from contextlib import suppress
 
 import h5py
 
+SECONDS = 60
+"""Of the processor, at most."""
+
 
 def read(path: str) -> None:
     """Every attribute, every dataset's form, and the data of those of no fixed size."""
@@ -39,5 +42,10 @@ def look(item: h5py.Group | h5py.Dataset) -> None:
 
 
 if __name__ == "__main__":
+    with suppress(ImportError):  # not on Windows
+        import resource
+
+        # Whoever started this may be gone, and nobody else would end it.
+        resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
     with suppress(Exception):  # the reader says better what is wrong
         read(sys.argv[1])
