@@ -60,3 +60,8 @@ class Pieces:
 def constant(activation: np.ndarray) -> bool:
     """Whether a row says the same at every place of every picture: it is dead."""
     return bool(np.all(activation == activation.reshape(-1)[0]))
+
+
+def without_effect(gradient: np.ndarray) -> int:
+    """How many numbers of a parameter change nothing."""
+    return int(np.sum(gradient == 0))
