@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from reference_checks import model_files
+from reference_checks import hdf5_probe, model_files
 from reference_checks.alignment import align
 from reference_checks.from_keras import from_keras
 from reference_checks.graph import Graph
@@ -355,6 +355,17 @@ def test_a_file_that_hdf5_never_finishes_is_refused(tmp_path, monkeypatch, name)
             archive.writestr("model.weights.h5", data)
     monkeypatch.setattr(model_files, "PATIENCE", 2)
     assert f"{path}: damaged: HDF5 does not come to an end" == refused(f"file:{path}")
+
+
+def test_the_file_in_an_archive_is_read_once(tmp_path, monkeypatch, model):
+    """From its start at every step back, one of 800 MB took 35 s and counted as damaged."""
+
+    def backwards(*_):
+        pytest.fail("zipfile went back to the start")
+
+    model.save(tmp_path / "my.keras")
+    monkeypatch.setattr(zipfile.ZipExtFile, "seek", backwards)
+    hdf5_probe.read(str(tmp_path / "my.keras"))
 
 
 def test_a_file_that_hdf5_dies_of_is_refused(tmp_path, monkeypatch, model):
