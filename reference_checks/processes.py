@@ -151,6 +151,8 @@ class _Pool:
         # Each has its share of the cores: more threads than cores get in their own way.
         share = max(1, (os.cpu_count() or 1) // self.processes)
         os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(share))
+        # oneDNN's own allocator keeps what it ever had: three times a network's weights.
+        os.environ.setdefault("TF_ONEDNN_USE_SYSTEM_ALLOCATOR", "true")
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -55,42 +55,39 @@ def run(
             for i, j in zip(own.variables, other.variables, strict=True):
                 mine[i] = np.reshape(values[j], a.variables[i].shape)
 
+    # A large network's weights are gigabytes, and few of them fit: two models' at most,
+    # with their gradients.
     theirs.assign(values)
-    del values  # a large network's weights are gigabytes, and few of them fit
-    reference = theirs.run(x)[0]
-    gradients = training.gradients(theirs, x, seed)
-    trained, rate = training.training_step(theirs, x, seed)
-    absorbed = list(_absorbed(pair, b, trained, where))
-    del trained
-    after = theirs.release()
-
     ours.assign(mine)
-    del mine
-    results = ours.run(x)[0], reference
+    del values, mine
+    results = ours.run(x)[0], theirs.run(x)[0]
     outputs = proof.compare(pair, "outputs", *results, claim=f"float64, {where}")
-    found = [replace(outputs, detail=outputs.detail + _sizes(one_size))]
+    outputs = replace(outputs, detail=outputs.detail + _sizes(one_size))
+    gradients = training.gradients(theirs, x, seed)
     covered = _coverage(pair, theirs.graph, gradients, pieces, dead, where)
-    own = training.gradients(ours, x, seed)
-    compared = _aligned(a, b, pairs, own, gradients)
-    found += [_compare(pair, "gradients", compared, claim=where, backwards=True)]
-    del gradients, own, compared
-    if any(record.verdict is Verdict.CONTRADICTED for record in found):
-        mine, worst = dict(ours.values), differing_most([results])
+    compared = _aligned(a, b, pairs, training.gradients(ours, x, seed), gradients)
+    alike = _compare(pair, "gradients", compared, claim=where, backwards=True)
+    del gradients, compared
+    if Verdict.CONTRADICTED in (outputs.verdict, alike.verdict):
+        weights = ours.release(), theirs.release()
+        sides = (
+            Side("ours", ours, weights[0]),
+            Side(pair.official.model, theirs, weights[1]),
+        )
+        worst = x[differing_most([results])]
+        found = proof.located(pair, [outputs, alike], lambda: sides, worst)
+        outputs, alike = list(found)
+        ours.assign(weights[0])
+        theirs.assign(weights[1])
+        del weights, sides
+    yield from (outputs, covered, alike)
 
-        def sides() -> tuple[Side, Side]:
-            # The official weights have been trained: what they were is moved back.
-            back = transfer(a, b, pairs, mine).values
-            return Side("ours", ours, mine), Side(pair.official.model, theirs, back)
-
-        found = list(proof.located(pair, found, sides, x[worst]))
-        ours.assign(mine)
-        del mine, sides
-    outputs, gradients = found
-    yield from (outputs, covered, gradients)
-    yield from absorbed
+    trained, rate = training.training_step(theirs, x, seed)
+    yield from _absorbed(pair, b, trained, where)
+    del trained
     training.training_step(ours, x, seed, rate)
     weights = (
-        (op.layer, mine.role, mine.read(ours.values), other.read(after))
+        (op.layer, mine.role, mine.read(ours.values), other.read(theirs.values))
         for op, mine, other in _weights(a, b, pairs)
     )
     yield _compare(pair, "training step", weights, claim=where)
