@@ -10,6 +10,7 @@ that a unit does not pay for the import; the parent never imports a backend.
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import signal
@@ -122,16 +123,15 @@ def _jobs(
 ) -> deque[tuple[Unit, ...]]:
     """Units that share a process: static ones in as many groups as there are processes."""
     runs = [unit for unit in units if options.runs(unit)]
-    static = [unit for unit in units if not options.runs(unit)]
-    if runs:  # they fill the other processes
-        return deque([tuple(static)] * bool(static) + [(unit,) for unit in runs])
     groups: list[list[Unit]] = [[] for _ in range(processes)]
     papers: dict[str, list[Unit]] = {}
-    for unit in static:
-        papers.setdefault(unit.paper.stem, []).append(unit)
+    for unit in units:
+        if not options.runs(unit):
+            papers.setdefault(unit.paper.stem, []).append(unit)
     for paper in sorted(papers.values(), key=len, reverse=True):
         min(groups, key=len).extend(paper)
-    return deque(tuple(group) for group in groups if group)
+    static = [tuple(group) for group in groups if group]
+    return deque([*static, *((unit,) for unit in runs)])
 
 
 class _Pool:
@@ -151,8 +151,6 @@ class _Pool:
         # Each has its share of the cores: more threads than cores get in their own way.
         share = max(1, (os.cpu_count() or 1) // self.processes)
         os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(share))
-        # oneDNN's own allocator keeps what it ever had: three times a network's weights.
-        os.environ.setdefault("TF_ONEDNN_USE_SYSTEM_ALLOCATOR", "true")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -161,17 +159,30 @@ class _Pool:
             process.join()
 
     def run(self, jobs: deque[tuple[Unit, ...]]) -> Iterator[Outcome]:
-        """One process takes jobs from the front, the others from the end.
+        """One process takes the largest network left, the others the smallest.
 
-        Neighbours are of one paper: its largest networks do not fit into memory together.
+        The largest two do not fit into memory together.  How large they are, the static
+        jobs say, which come first; unless they do, neighbours are of one paper, and one
+        process takes them from the front, the others from the end.
         """
-        front = None
+        large, sizes = None, dict[str, int]()
+
+        def size(job: tuple[Unit, ...]) -> float:
+            return sizes.get(f"{job[0].paper.stem}/{job[0].variant}", math.inf)
+
         while jobs or self.running:
             while jobs and len(self.running) < self.processes:
-                if front in self.running:
-                    self._start(jobs.pop())
+                if not self.options.runs(jobs[0][0]):
+                    job = jobs[0]
+                elif large in self.running:
+                    job = min(reversed(jobs), key=size)
                 else:
-                    front = self._start(jobs.popleft())
+                    job = max(jobs, key=size)
+                jobs.remove(job)
+                if large in self.running:
+                    self._start(job)
+                else:
+                    large = self._start(job)
             for connection in wait(list(self.running)):
                 process, left = self.running[connection]
                 try:
@@ -187,6 +198,8 @@ class _Pool:
                 if isinstance(outcome, Exception):
                     raise outcome
                 left.popleft()
+                known = outcome.networks.items()
+                sizes.update({name: network.params for name, network in known})
                 yield outcome
 
     def _start(self, job: tuple[Unit, ...]) -> Connection:

@@ -16,7 +16,8 @@ from types import SimpleNamespace
 import pytest
 from conftest import ROOT
 
-from reference_checks.processes import _Pool
+from reference_checks.processes import Outcome, _Pool
+from reference_checks.units import Options, Unit
 
 LIBRARY = '''\
 """A library in the place of tf_keras, which every process can import."""
@@ -226,10 +227,8 @@ def test_the_parent_holds_no_backend(here):
 
 def test_static_runs_may_be_shared_out(here):
     """By paper, since a paper's checks share networks."""
-    from collections import Counter
-
     from reference_checks.processes import _jobs
-    from reference_checks.units import Options, select
+    from reference_checks.units import select
 
     text = (here.root / "papers/tiny.yaml").read_text()
     (here.root / "papers/also.yaml").write_text(text.replace("  tiny:", "  also:"))
@@ -237,7 +236,7 @@ def test_static_runs_may_be_shared_out(here):
     jobs = _jobs(units, Options(run=False), 2)
     assert [1, 1] == [len({unit.paper.stem for unit in job}) for job in jobs]
     jobs = _jobs(units, Options(), 2)
-    assert Counter({1: 2, 2: 1}) == Counter(map(len, jobs))
+    assert [True, True, False, False] == [unit.official is None for (unit,) in jobs]
 
 
 def test_the_plugin_runs_official_models_in_processes_of_their_own(here):
@@ -257,20 +256,33 @@ def test_the_plugin_runs_official_models_in_processes_of_their_own(here):
     assert 1 == len(pids)
 
 
-def test_networks_of_one_paper_wait_for_each_other(monkeypatch):
-    """The largest two of a paper do not fit into memory together."""
-    together, names = [], deque(("a.small", "a.large", "a.huge", "b.small", "b.large"))
+@pytest.mark.parametrize(
+    ("known", "pairs"),
+    [(True, [{"a3", "b1"}, {"a2", "b2"}]), (False, [{"a1", "b2"}, {"a2", "b1"}])],
+)
+def test_the_largest_networks_wait_for_each_other(monkeypatch, known, pairs):
+    """Two of them do not fit into memory together; static jobs say how large they are."""
+    sizes = {"a1": 3, "a2": 4, "a3": 9, "b1": 1, "b2": 2}
+    networks = {
+        f"{name[0]}/{name}": SimpleNamespace(params=n) for name, n in sizes.items()
+    }
+    together = []
 
     def start(pool, job):
         receiver, sender = multiprocessing.Pipe(duplex=False)
-        pool.running[receiver] = (SimpleNamespace(join=lambda: None), deque([job]))
-        together.append({waiting[0] for _, waiting in pool.running.values()})
-        sender.send(job)
+        pool.running[receiver] = (SimpleNamespace(join=lambda: None), deque(job))
+        together.append({left[0].variant for _, left in pool.running.values()})
+        static = job[0].official is None
+        sender.send(Outcome(job[0], networks=networks if static and known else {}))
         sender.close()
         return receiver
 
+    def unit(name, official=None):
+        return Unit(SimpleNamespace(stem=name[0]), name, official)
+
     monkeypatch.setattr(_Pool, "_start", start)
-    pool = _Pool({}, None, 2)
-    assert sorted(names) == sorted(pool.run(names.copy()))
-    pairs = [pair for pair in together if len(pair) > 1]
-    assert pairs == [{"a.small", "b.large"}, {"a.large", "b.small"}]
+    jobs = deque([(unit("static_1"),), (unit("static_2"),)])
+    jobs.extend((unit(name, "official"),) for name in sizes)
+    outcomes = list(_Pool({}, Options(), 2).run(jobs))
+    assert len(sizes) + 2 == len(outcomes)
+    assert [{"static_1", "static_2"}, *pairs] == [p for p in together if len(p) > 1]
