@@ -163,6 +163,21 @@ class Results:
         networks = {**self.networks, **(networks or {})}
         return replace(self, done=done, records=kept + new, networks=networks)
 
+    def ordered(self, units: Iterable[str]) -> Results:
+        """The same in the order of these units, whichever of them ended first."""
+        places = {unit: place for place, unit in enumerate(units)}
+
+        def place(*names: str) -> int:
+            return places.get("/".join(names), -1)
+
+        records = sorted(
+            self.records, key=lambda r: place(r.paper, r.variant, r.subject)
+        )
+        networks = sorted(
+            self.networks.items(), key=lambda item: place(item[0], "paper")
+        )
+        return replace(self, records=tuple(records), networks=dict(networks))
+
     def joined(self, other: Results) -> Results:
         """Both runs as one: papers of `other` take the place of ours of the same stem."""
         papers = {**self.papers, **other.papers}

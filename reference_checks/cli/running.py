@@ -19,7 +19,7 @@ def run(
     units: Sequence[Any], papers: Mapping[str, Paper], options: Any, results: Any,
     path: Path | None, processes: int,
 ) -> tuple[Any, list[str], bool]:  # fmt: skip
-    """The units' records added to the results, written as they come.
+    """The units' records added to the results, written as they come, at last in order.
 
     A network that was run is written at once; of static checks, a kill may cost a second.
 
@@ -69,6 +69,7 @@ def run(
                 terminal.print(f"{kept} units are kept in {path}; go on with --resume")
             raise
         finally:
+            results = results.ordered(unit.name for unit in units)
             if path is not None:
                 results.write(path)
     return results, errors, complete

@@ -241,6 +241,18 @@ def test_a_unit_that_runs_again_replaces_its_records():
     assert () == second.with_unit("resnet", "c", []).records
 
 
+def test_records_are_in_the_order_of_the_plan():
+    """Not in that in which units end, side by side; what is not planned stays first."""
+    names = ("resnet101", "resnet50", "resnet18", "resnet34")
+    records = [replace(CLAIM, variant=name) for name in names]
+    networks = {f"resnet/{name}": None for name in names}
+    results = replace(RESULTS, records=tuple(records), networks=networks)
+    ordered = results.ordered(f"resnet/{n}/paper" for n in ("resnet50", "resnet101"))
+    order = ["resnet18", "resnet34", "resnet50", "resnet101"]
+    assert order == [record.variant for record in ordered.records]
+    assert [f"resnet/{name}" for name in order] == list(ordered.networks)
+
+
 def test_a_subject_is_not_within_a_shorter_one():
     """`file:a/b` is another model than `file:a`."""
     longer = replace(CLAIM, subject="file:a/b")
