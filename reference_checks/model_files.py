@@ -44,6 +44,11 @@ def deep_recursion(limit: int = 100_000) -> Iterator[None]:
         sys.setrecursionlimit(before)
 
 
+def short(text: str, most: int = 400) -> str:
+    """Of somebody else's text what fits into a line: Keras shows all that it cannot read."""
+    return text if len(text) <= most else f"{text[:most]} …"
+
+
 def call(what: str, function: Callable, *args: Any, **kwargs: Any) -> Any:
     """What foreign code answers; what it raises becomes one line."""
     try:
@@ -54,7 +59,7 @@ def call(what: str, function: Callable, *args: Any, **kwargs: Any) -> Any:
     except Exception as error:
         if out_of_memory(error):
             raise
-        text = str(error).strip().split("\n")[0]
+        text = short(str(error).strip().split("\n")[0])
         reason = f"{type(error).__name__}: {text}" if text else type(error).__name__
         raise ModelError(f"{what} failed: {reason}") from error
 
@@ -184,10 +189,11 @@ def _code(config: Any) -> Iterator[str]:
         if kind in ("Lambda", "__lambda__"):
             inner = item.get("config")
             name = inner.get("name") if isinstance(inner, dict) else None
-            yield f"layer {name or kind!r} is a Lambda"
+            yield f"layer {short(repr(name or kind))} is a Lambda"
         root = module.split(".")[0] if isinstance(module, str) else "keras"
         if kind is not None and root not in ("keras", "tf_keras", "builtins"):
-            yield f"{kind!r} comes from the module {module!r}"
+            named, home = short(repr(kind)), short(repr(module))
+            yield f"{named} comes from the module {home}"
 
 
 # SavedModels ---------------------------------------------------------------------------

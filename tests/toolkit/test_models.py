@@ -427,15 +427,29 @@ def test_an_object_from_another_module_is_refused(tmp_path, model):
     """A file could name any function of any module."""
     path = tmp_path / "model.keras"
     model.save(path)
+    altered(path, module="subprocess")
+    assert "'Softmax' comes from the module 'subprocess'" in refused(f"file:{path}")
+
+
+@pytest.mark.parametrize("key", ["module", "class_name"])
+def test_what_a_file_says_is_cut_to_a_line(tmp_path, model, key):
+    """Keras shows the whole description of a network that it cannot read."""
+    path = tmp_path / "model.keras"
+    model.save(path)
+    altered(path, **{key: "x" * 10_000})
+    assert len(refused(f"file:{path}")) < len(str(path)) + 1000
+
+
+def altered(path, **changes):
+    """Changes what a .keras file says of the network's last layer."""
     with zipfile.ZipFile(path) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
     config = json.loads(parts["config.json"])
-    config["config"]["layers"][-1]["module"] = "subprocess"
+    config["config"]["layers"][-1].update(changes)
     parts["config.json"] = json.dumps(config)
     with zipfile.ZipFile(path, "w") as archive:
         for name, part in parts.items():
             archive.writestr(name, part)
-    assert "'Softmax' comes from the module 'subprocess'" in refused(f"file:{path}")
 
 
 @pytest.mark.parametrize("source", ["file", "tfhub"])
