@@ -40,6 +40,8 @@ def _jax(loss: Any, fed: Any, trained: Any, still: Any) -> Sequence[Any]:
     """
     import jax
 
+    from reference_checks.equivalence.depthwise import by_taps
+
     def pure(fed: Any, values: Sequence[Any]) -> tuple[Any, list[Any]]:
         known = zip(trained, values, strict=True)
         with keras.StatelessScope(known, initialize_variables=False) as scope:
@@ -48,7 +50,8 @@ def _jax(loss: Any, fed: Any, trained: Any, still: Any) -> Sequence[Any]:
 
     values = [variable.value for variable in trained]
     slope = jax.grad(pure, argnums=(0, 1), has_aux=True)
-    (of_input, of_weights), moved = slope(fed, values)
+    with by_taps():
+        (of_input, of_weights), moved = slope(fed, values)
     for variable, value in zip(still, moved, strict=True):
         if value is not None:
             variable.assign(value)

@@ -90,3 +90,43 @@ def test_what_has_no_part_in_the_loss_has_zeros():
     found = derivatives(lambda x: keras.ops.sum(x * used), fed, [used, idle])
     expected = [[2.0, 3.0], [5.0, 7.0], [[0.0, 0.0]]]
     assert expected == [keras.ops.convert_to_numpy(g).tolist() for g in found]
+
+
+@pytest.mark.skipif(keras.config.backend() != "jax", reason="of JAX alone")
+@pytest.mark.parametrize(
+    ("size", "many", "kernel", "stride", "padding", "dilation"),
+    [
+        ((7, 6, 5), 1, 3, 1, "SAME", 1),
+        ((8, 9, 4), 2, 5, 2, "SAME", 1),
+        ((9, 9, 3), 1, 3, 2, "VALID", 1),
+        ((12, 11, 3), 2, 3, 1, "SAME", 2),
+        ((8, 8, 4), 1, 3, 2, ((0, 1), (0, 1)), 1),
+    ],
+)
+def test_depthwise_convolutions_by_taps_are_what_jax_computes(
+    size, many, kernel, stride, padding, dilation
+):
+    """They and their gradients: XLA's own take a thousand times as long on a CPU."""
+    import jax
+
+    from reference_checks.equivalence.depthwise import by_taps
+
+    def convolution(x, weights):
+        return jax.lax.conv_general_dilated(
+            x, weights, (stride, stride), padding, rhs_dilation=(dilation, dilation),
+            dimension_numbers=("NHWC", "HWIO", "NHWC"), feature_group_count=size[-1],
+        )  # fmt: skip
+
+    def found():
+        gradients = jax.grad(lambda *both: (convolution(*both) * g).sum(), (0, 1))
+        return convolution(x, weights), *gradients(x, weights)
+
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((2, *size))
+    weights = rng.standard_normal((kernel, kernel, 1, size[-1] * many))
+    g = rng.standard_normal(convolution(x, weights).shape)
+    own = found()
+    with by_taps():
+        ours = found()
+    for mine, theirs in zip(ours, own, strict=True):
+        assert equivalence.distance(np.asarray(mine), np.asarray(theirs)) < 1e-14
