@@ -172,17 +172,16 @@ class _Pool:
 
         while jobs or self.running:
             while jobs and len(self.running) < self.processes:
+                first = large not in self.running
                 if not self.options.runs(jobs[0][0]):
                     job = jobs[0]
-                elif large in self.running:
-                    job = min(reversed(jobs), key=size)
-                else:
+                elif first:
                     job = max(jobs, key=size)
-                jobs.remove(job)
-                if large in self.running:
-                    self._start(job)
                 else:
-                    large = self._start(job)
+                    job = min(reversed(jobs), key=size)
+                jobs.remove(job)
+                started = self._start(job)
+                large = started if first else large
             for connection in wait(list(self.running)):
                 process, left = self.running[connection]
                 try:

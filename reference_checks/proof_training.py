@@ -69,17 +69,14 @@ def run(
     alike = _compare(pair, "gradients", compared, claim=where, backwards=True)
     del gradients, compared
     if Verdict.CONTRADICTED in (outputs.verdict, alike.verdict):
-        weights = ours.release(), theirs.release()
-        sides = (
-            Side("ours", ours, weights[0]),
-            Side(pair.official.model, theirs, weights[1]),
-        )
+        mine = Side("ours", ours, ours.release())
+        other = Side(pair.official.model, theirs, theirs.release())
         worst = x[differing_most([results])]
-        found = proof.located(pair, [outputs, alike], lambda: sides, worst)
+        found = proof.located(pair, [outputs, alike], lambda: (mine, other), worst)
         outputs, alike = list(found)
-        ours.assign(weights[0])
-        theirs.assign(weights[1])
-        del weights, sides
+        ours.assign(mine.values)
+        theirs.assign(other.values)
+        del mine, other, found
     yield from (outputs, covered, alike)
 
     trained, rate = training.training_step(theirs, x, seed)

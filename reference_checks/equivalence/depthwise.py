@@ -22,10 +22,10 @@ Pairs = tuple[tuple[int, int], ...]
 @contextmanager
 def by_taps() -> Iterator[None]:
     """Inside, what Keras asks of JAX as a depthwise convolution is a sum of products."""
-    own = lax.conv_general_dilated
     if jax.default_backend() != "cpu":
         yield
         return
+    own = lax.conv_general_dilated
 
     def convolution(
         x: Any, kernel: Any, window_strides: Any, padding: Any, **options: Any
