@@ -110,8 +110,9 @@ def load(path: Path, trust: bool = False, **options: Any) -> Any:
     """
     if path.is_dir():
         return load_saved_model(path, trust, **options)
-    if not path.exists():
-        raise ModelError(f"{path}: no such file")
+    if not path.is_file():
+        # A pipe would be waited for without an end.
+        raise ModelError(f"{path}: {'not a' if path.exists() else 'no such'} file")
     if path.suffix not in (".keras", ".h5", ".hdf5"):
         raise ModelError(
             f"{path}: not a .keras or .h5 file, nor the folder of a SavedModel; pickles are"

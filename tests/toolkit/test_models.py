@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import sys
 import zipfile
@@ -332,6 +333,12 @@ def test_a_damaged_keras_file_is_refused(tmp_path, model, name):
     assert "not a" in refused(f"file:{path}")
     path.write_bytes(b"")
     assert "not a" in refused(f"file:{path}")
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    path = tmp_path / "model.keras"
+    os.mkfifo(path)
+    assert f"{path}: not a file" == refused(f"file:{path}")
 
 
 def test_a_file_of_weights_only_is_refused(tmp_path, model):
