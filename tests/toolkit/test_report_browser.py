@@ -80,6 +80,21 @@ def test_a_page_loads_without_a_word_and_fits(visit, name, scheme, width):
     assert (sum(eval(colour.removeprefix("rgb"))) > 384) == (scheme == "light")
 
 
+def test_a_caption_is_read_without_scrolling(visit):
+    """A table wider than a telephone's screen scrolls beneath its caption."""
+    page, _ = visit("resnet.html", width=390)
+    tables = page.eval_on_selector_all(
+        ".scroll:has(caption)",
+        """folders => folders.map(folder => {
+            folder.scrollLeft = 200;
+            const caption = folder.querySelector("caption").getBoundingClientRect();
+            return [folder.scrollLeft, caption.left, caption.right];
+        })""",
+    )
+    assert any(scrolled for scrolled, _, _ in tables)
+    assert all(0 <= left < right <= 390 for _, left, right in tables)
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("name", PAGES)
