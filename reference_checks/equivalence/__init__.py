@@ -21,9 +21,9 @@ from reference_checks.equivalence.exercise import inputs, photographs, random_va
 from reference_checks.equivalence.subject import (
     Stored,
     Subject,
+    affordable,
     before_prefix,
     subject,
-    uncompiled,
 )
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "K",
     "Stored",
     "Subject",
+    "affordable",
     "before_prefix",
     "budget",
     "calibrate",
@@ -42,5 +43,4 @@ __all__ = [
     "photographs",
     "random_values",
     "subject",
-    "uncompiled",
 ]

@@ -1,8 +1,9 @@
-"""Depthwise convolutions under JAX whose gradients a CPU can afford.
+"""Depthwise convolutions under JAX that a CPU can afford.
 
-XLA has no kernel for the gradients of a depthwise convolution on a CPU: in float64 those
-of 5x5 on 1,152 channels of 3x3 take 1.8 s, where the sum over the kernel's places below
-takes a thousandth (JAX 0.10, one core).
+XLA has no kernel for the gradients of a depthwise convolution on a CPU, nor for one whose
+kernel is larger than the map: it makes a dense one of it.  In float64 the gradients of
+5x5 on 1,152 channels of 3x3 take 1.8 s so, and 7x7 on 1,024 channels of 6x6 takes 27 s,
+where the sum over the kernel's places below takes a thousandth (JAX 0.10, one core).
 """
 
 from __future__ import annotations
@@ -20,8 +21,11 @@ Pairs = tuple[tuple[int, int], ...]
 
 
 @contextmanager
-def by_taps() -> Iterator[None]:
-    """Inside, what Keras asks of JAX as a depthwise convolution is a sum of products."""
+def by_taps(larger: bool = False) -> Iterator[None]:
+    """Inside, what Keras asks of JAX as a depthwise convolution is a sum of products.
+
+    With `larger` only where the kernel is larger than the map.
+    """
     if jax.default_backend() != "cpu":
         yield
         return
@@ -32,7 +36,11 @@ def by_taps() -> Iterator[None]:
     ) -> Any:
         groups = options.get("feature_group_count", 1)
         dilation = tuple(options.get("rhs_dilation") or [1] * len(window_strides))
-        if groups != x.shape[-1] or groups == 1 or len(window_strides) != 2:
+        fits = all(k <= n for k, n in zip(kernel.shape[:2], x.shape[1:-1]))
+        if (
+            groups != x.shape[-1] or groups == 1 or len(window_strides) != 2
+            or (larger and fits)
+        ):  # fmt: skip
             return own(x, kernel, window_strides, padding, **options)
         if isinstance(padding, str):
             size = [(n - 1) * d + 1 for n, d in zip(kernel.shape, dilation)]

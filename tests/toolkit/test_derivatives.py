@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import keras
 import numpy as np
 import pytest
@@ -135,3 +137,53 @@ def test_depthwise_convolutions_by_taps_are_what_jax_computes(
     assert "conv_general_dilated" in written()
     for mine, theirs in zip(ours, own, strict=True):
         assert equivalence.distance(np.asarray(mine), np.asarray(theirs)) < 1e-14
+
+
+@pytest.mark.skipif(keras.config.backend() != "jax", reason="of JAX alone")
+@pytest.mark.parametrize("kernel", [3, 5])
+def test_a_kernel_larger_than_the_map_goes_by_taps(monkeypatch, kernel):
+    """What fits is left to XLA, whose kernel for that is a good one; both are right."""
+    from reference_checks.equivalence import depthwise
+
+    def network():
+        x = inputs = keras.Input((3, 4, 3))
+        return keras.Model(
+            inputs, layers.DepthwiseConv2D(kernel, padding="same", name="d")(x)
+        )
+
+    taken, sums = [], depthwise._sum
+    monkeypatch.setattr(
+        depthwise, "_sum", lambda *a: taken.append(a[0].shape) or sums(*a)
+    )
+    subject = equivalence.subject(network)
+    subject.assign(equivalence.random_values(subject.graph, 1))
+    x = equivalence.inputs((3, 4, 3), 1)
+    found = subject.run(x)[0]
+    assert ([x.shape] if kernel > 3 else []) == taken
+    expected = keras.ops.convert_to_numpy(subject.model(x))
+    assert equivalence.distance(found, expected) < 1e-14
+
+
+def test_what_a_model_is_built_beside_is_let_go():
+    """Under JAX a layer's shape is learned from an error, which remembers all frames."""
+
+    class Beside:
+        """As large as a network's weights."""
+
+    class Scale(layers.Layer):
+        def build(self, shape):
+            self.scale = self.add_weight(shape=(shape[-1],))
+
+        def call(self, x):
+            return x * self.scale
+
+    def scaled():
+        inputs = keras.Input(SIZE)
+        return keras.Model(inputs, Scale()(inputs))
+
+    def built():
+        beside = Beside()
+        equivalence.subject(scaled)
+        return weakref.ref(beside)
+
+    assert built()() is None
