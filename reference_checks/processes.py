@@ -53,9 +53,12 @@ class ChildError(Exception):
 
 
 def run_units(
-    units: Sequence[Unit], papers: Mapping[str, Paper], options: Options, processes: int
-) -> Iterator[Outcome]:
+    units: Sequence[Unit], papers: Mapping[str, Paper], options: Options,
+    processes: int, known: Mapping[str, Network] | None = None,
+) -> Iterator[Outcome]:  # fmt: skip
     """The units' outcomes as they come, from so many processes; 0: from this one.
+
+    `known` are networks that were measured before.
 
     Raises:
         InputError: the backend does not start.
@@ -67,7 +70,7 @@ def run_units(
         return
     jobs = _jobs(units, options, processes)
     with _Pool(papers, options, processes) as pool:
-        yield from pool.run(jobs)
+        yield from pool.run(jobs, known or {})
 
 
 def find_device(kind: str, processes: int) -> Device:
@@ -158,14 +161,17 @@ class _Pool:
             process.kill()
             process.join()
 
-    def run(self, jobs: deque[tuple[Unit, ...]]) -> Iterator[Outcome]:
+    def run(
+        self, jobs: deque[tuple[Unit, ...]], known: Mapping[str, Network]
+    ) -> Iterator[Outcome]:
         """One process takes the largest network left, the others the smallest.
 
-        The largest two do not fit into memory together.  How large they are, the static
-        jobs say, which come first; unless they do, neighbours are of one paper, and one
-        process takes them from the front, the others from the end.
+        The largest two do not fit into memory together.  How large they are is known, or
+        the static jobs say it, which come first; else neighbours are of one paper, and
+        one process takes them from the front, the others from the end.
         """
-        large, sizes = None, dict[str, int]()
+        large = None
+        sizes = {name: network.params for name, network in known.items()}
 
         def size(job: tuple[Unit, ...]) -> float:
             return sizes.get(f"{job[0].paper.stem}/{job[0].variant}", math.inf)
@@ -197,8 +203,8 @@ class _Pool:
                 if isinstance(outcome, Exception):
                     raise outcome
                 left.popleft()
-                known = outcome.networks.items()
-                sizes.update({name: network.params for name, network in known})
+                measured = outcome.networks.items()
+                sizes.update({name: network.params for name, network in measured})
                 yield outcome
 
     def _start(self, job: tuple[Unit, ...]) -> Connection:

@@ -41,7 +41,7 @@ def run(
     with _progress(terminal) as progress:
         task = progress.add_task("", total=len(waiting))
         try:
-            outcomes = run_units(waiting, papers, options, processes)
+            outcomes = run_units(waiting, papers, options, processes, results.networks)
             for number, outcome in enumerate(outcomes, start=1):
                 name, runs = outcome.unit.name, options.runs(outcome.unit)
                 took[runs].append(sum(record.seconds for record in outcome.records))

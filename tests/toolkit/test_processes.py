@@ -16,6 +16,7 @@ from types import SimpleNamespace
 import pytest
 from conftest import ROOT
 
+from reference_checks.cli import main
 from reference_checks.processes import Outcome, _Pool
 from reference_checks.units import Options, Unit
 
@@ -258,7 +259,11 @@ def test_the_plugin_runs_official_models_in_processes_of_their_own(here):
 
 @pytest.mark.parametrize(
     ("known", "pairs"),
-    [(True, [{"a3", "b1"}, {"a2", "b2"}]), (False, [{"a1", "b2"}, {"a2", "b1"}])],
+    [
+        ("before", [{"a3", "b1"}, {"a2", "b2"}]),
+        ("from static jobs", [{"a3", "b1"}, {"a2", "b2"}]),
+        ("not", [{"a1", "b2"}, {"a2", "b1"}]),
+    ],
 )
 def test_the_largest_networks_wait_for_each_other(monkeypatch, known, pairs):
     """Two of them do not fit into memory together; static jobs say how large they are."""
@@ -273,7 +278,8 @@ def test_the_largest_networks_wait_for_each_other(monkeypatch, known, pairs):
         pool.running[receiver] = (SimpleNamespace(join=lambda: None), deque(job))
         together.append({left[0].variant for _, left in pool.running.values()})
         static = job[0].official is None
-        sender.send(Outcome(job[0], networks=networks if static and known else {}))
+        says = static and known == "from static jobs"
+        sender.send(Outcome(job[0], networks=networks if says else {}))
         sender.close()
         return receiver
 
@@ -283,6 +289,17 @@ def test_the_largest_networks_wait_for_each_other(monkeypatch, known, pairs):
     monkeypatch.setattr(_Pool, "_start", start)
     jobs = deque([(unit("static_1"),), (unit("static_2"),)])
     jobs.extend((unit(name, "official"),) for name in sizes)
-    outcomes = list(_Pool({}, Options(), 2).run(jobs))
+    before = networks if known == "before" else {}
+    outcomes = list(_Pool({}, Options(), 2).run(jobs, before))
     assert len(sizes) + 2 == len(outcomes)
     assert [{"static_1", "static_2"}, *pairs] == [p for p in together if len(p) > 1]
+
+
+def test_what_is_resumed_knows_how_large_networks_are(here, monkeypatch):
+    """From the results that are kept: their static jobs do not run again."""
+    ship(here, "killed")
+    found, run = [], _Pool.run
+    monkeypatch.setattr(_Pool, "run", lambda *a: found.append(list(a[2])) or run(*a))
+    for _ in range(2):
+        main(["check", "-n", "1", "--json", "results.json", "--resume"])
+    assert [[], ["tiny/tiny"]] == found
