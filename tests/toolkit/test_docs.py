@@ -37,6 +37,7 @@ ELSEWHERE = {
     "python -m tox -e papers -- -k resnet50": ("tox.ini", "[testenv:papers]"),
     "tox -e gpu": ("tox.ini", "[testenv:gpu]"),
     "tox -e jax": ("tox.ini", "jax: jax>="),
+    "tox -e jax-official": ("tox.ini", "official: paperspec check -n 2"),
     "python docs/pictures/error_by_depth.py": ("docs/pictures/*.py", "def table("),
     "python tests/benchmarks/false_alarms.py": ("tests/benchmarks/*.py", "def table("),
     "tox -e mutants": ("tox.ini", "[testenv:mutants]"),

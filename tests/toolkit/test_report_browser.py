@@ -156,9 +156,7 @@ def test_filters_narrow_the_table_and_say_how_many_are_left(visit):
     page.get_by_label("Search").fill("no such network")
     assert ([], "0 of 2 networks") == (order(page), status.text_content())
     page.get_by_role("button", name="Show all").click()
-    page.wait_for_function(
-        "document.querySelectorAll('#networks tr[hidden]').length == 0"
-    )
+    page.locator("#networks tr[hidden]").first.wait_for(state="detached")
     page.get_by_label("Verdict").select_option("contradicted")
     assert ["resnet50"] == order(page)
     page.get_by_label("Verdict").select_option("any")
@@ -226,7 +224,7 @@ def test_a_link_to_a_folded_table_unfolds_it(visit):
         "document.querySelectorAll('details').forEach((d) => (d.open = false))"
     )
     page.get_by_role("link", name="50-layer").first.click()
-    page.wait_for_function("document.getElementById('layers-resnet50').open")
+    page.locator("#layers-resnet50[open]").wait_for()
 
 
 def test_links_lead_somewhere(visit, site):
