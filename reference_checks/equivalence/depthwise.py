@@ -36,11 +36,9 @@ def by_taps(larger: bool = False) -> Iterator[None]:
     ) -> Any:
         groups = options.get("feature_group_count", 1)
         dilation = tuple(options.get("rhs_dilation") or [1] * len(window_strides))
+        depthwise = 1 < groups == x.shape[-1] and len(window_strides) == 2
         fits = all(k <= n for k, n in zip(kernel.shape[:2], x.shape[1:-1]))
-        if (
-            groups != x.shape[-1] or groups == 1 or len(window_strides) != 2
-            or (larger and fits)
-        ):  # fmt: skip
+        if not depthwise or (larger and fits):
             return own(x, kernel, window_strides, padding, **options)
         if isinstance(padding, str):
             size = [(n - 1) * d + 1 for n, d in zip(kernel.shape, dilation)]
